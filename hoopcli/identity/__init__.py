@@ -1,0 +1,1 @@
+"""Who asks, and how the broker proves itself upstream: tokens and where they rest."""

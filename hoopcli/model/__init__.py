@@ -1,0 +1,1 @@
+"""The words of hoop as plain frozen types: who, what, and what was decided. No behaviour beyond themselves."""

@@ -1,0 +1,113 @@
+"""What is asked, and what was decided about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+Json: TypeAlias = "str | int | float | bool | None | Sequence[Json] | Mapping[str, Json]"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One verb and the resources it acts on, e.g. ``sql:select`` on ``shop.dbo.customers``.
+
+    An action without resources (``sql:set``) is matched by rules on its verb, with the resource ``""``.
+    """
+
+    verb: str
+    resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The unit that is authorised, as a connector classified it.
+
+    ``request`` is the exact bytes that will be forwarded (approvals bind to their digest); ``text`` is what a person
+    reads. ``facts`` feed conditions as ``statement.<name>``. ``media_type`` says how to highlight ``text``.
+    """
+
+    text: str
+    request: bytes
+    actions: tuple[Action, ...]
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    media_type: str = "text/plain"
+
+
+class Effect(StrEnum):
+    """What a decision says, weakest first: deny beats require_approval beats allow."""
+
+    ALLOW = "allow"
+    REQUIRE_APPROVAL = "require_approval"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How a value is masked: ``redact``, ``keep_first``/``keep_last`` (with ``count``), ``hash`` or ``null``."""
+
+    name: str = "redact"
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Obligation: values of these fields, labels or shapes leave masked.
+
+    ``fields`` are patterns such as ``*.dbo.customers.ssn``, ``labels`` match the source's own sensitivity labels,
+    ``detectors`` name shapes of values.
+    """
+
+    kind: ClassVar[str] = "mask"
+    id: str
+    fields: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
+    method: Method = field(default_factory=Method)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Obligation: end the result after so many rows (or items) and say that it was cut."""
+
+    kind: ClassVar[str] = "limit"
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """Obligation: ``count`` people of ``groups`` must agree within ``expires``; the PEP discharges it itself."""
+
+    kind: ClassVar[str] = "approve"
+    groups: tuple[str, ...] = ()
+    count: int = 1
+    expires: timedelta = timedelta(minutes=15)
+    uses: int = 1
+
+
+Obligation = Mask | Limit | Approve
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy says of one statement, and why.
+
+    ``rule`` is the id of the deciding rule (``default-deny`` when none matched); ``reason`` is a sentence for a
+    person; ``keep`` is how many bytes of the delivered result the ledger may keep; ``revision`` is the digest of the
+    policy document that decided.
+    """
+
+    effect: Effect
+    rule: str
+    reason: str = ""
+    obligations: tuple[Obligation, ...] = ()
+    keep: int = 262_144
+    revision: str = ""
+
+    @property
+    def masks(self) -> tuple[Mask, ...]:
+        """The masks among the obligations, in the order of the document."""
+        return tuple(o for o in self.obligations if isinstance(o, Mask))

@@ -1,0 +1,1 @@
+"""The policy document, its conditions and the pure engine that decides."""

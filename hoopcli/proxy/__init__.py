@@ -1,0 +1,1 @@
+"""The data path: listener, runner, dialling, and the policy enforcement point."""

@@ -1,0 +1,115 @@
+"""What a connector implements. A connector imports this module and the layers below it, nothing else of hoop.
+
+Connectors are found by the entry-point group ``hoop.connectors``; the entry point names a class whose instances
+satisfy ``Connector``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from hoopcli.masking.masker import Masking
+from hoopcli.model.access import Connection
+from hoopcli.model.decision import Json, Mask, Statement
+from hoopcli.model.session import Session
+from hoopcli.sansio.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a connection leads. ``auth`` names how the broker proves itself there (``entra``, ``password``, ...)."""
+
+    host: str
+    port: int
+    auth: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SessionSecret:
+    """The random secret of one session; compared in constant time."""
+
+    value: str
+
+    def matches(self, candidate: str) -> bool:
+        """Whether a client presented this session's secret."""
+        return hmac.compare_digest(self.value.encode(), candidate.encode("utf-8", "surrogatepass"))
+
+    def __repr__(self) -> str:
+        return "SessionSecret(<hidden>)"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerContext:
+    """All that a layer knows of the world.
+
+    ``tls_server`` presents the loopback certificate of the session; ``tls_client`` verifies the upstream.
+    ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock.
+    """
+
+    session: Session
+    target: Target
+    secret: SessionSecret
+    tls_server: ssl.SSLContext
+    tls_client: ssl.SSLContext
+    masking: Callable[[Sequence[Mask]], Masking]
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the session's listener is, and what a client needs to use it. ``ca_file`` is the PEM that signs it."""
+
+    host: str
+    port: int
+    secret: str
+    ca_file: str
+    user: str = "hoop"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHint:
+    """How native clients reach the session: ``environment`` for a child process, ``lines`` as (client, how)."""
+
+    environment: Mapping[str, str]
+    lines: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One rendered result: ``rows`` of plain JSON values, and a ``note`` (``"3 rows"``, an error, where it was cut)."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Json]]
+    note: str = ""
+
+
+class Connector(Protocol):
+    """A kind of upstream that hoop can broker."""
+
+    kind: str
+    verbs: frozenset[str]
+    discharges: frozenset[str]
+
+    def target(self, connection: Connection) -> Target:
+        """Validate a connection's options. Raises UsageError naming the option."""
+
+    def layer(self, context: LayerContext) -> Layer:
+        """A new layer for one accepted client connection."""
+
+    def client_hint(self, listen: Listen, connection: Connection) -> ClientHint:
+        """How native clients reach the session."""
+
+    def explain(self, text: str, connection: Connection) -> Statement:
+        """Classify a text as the layer would, for ``hoop policy explain``."""
+
+    def execute(self, listen: Listen, connection: Connection, text: str) -> Iterator[Table]:
+        """Run one text through a session with a real client. Raises DeniedError, UpstreamError."""
+
+    def render(self, media_type: str, payload: bytes) -> Iterator[Table]:
+        """Turn a recorded payload of this connector into tables, for replay."""
