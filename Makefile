@@ -1,0 +1,66 @@
+# Everything a newcomer needs: `make demo` and `make test`. Each target creates the environment it uses.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+NODE   := tests/end_to_end/node
+
+.PHONY: help demo test check format lint types imports bench fuzz lock clean
+
+help:
+	@echo "make demo    create the environment and take the tour on the embedded upstream"
+	@echo "make test    create the environment and run every test, with branch coverage"
+	@echo "make check   format, lint, types, imports and tests: what has to pass before a merge"
+	@echo "make bench   measure direct against brokered, side by side"
+	@echo "make fuzz    fuzz every parser for SECONDS each (default 20)"
+	@echo "make lock    pin the dependencies again"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hoop needs Python 3.11 or newer; try: make PYTHON=python3.13 ..."; exit 1; }
+	@echo "Creating $(VENV) from requirements.lock (about a minute, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(NODE)/node_modules/.ready: $(NODE)/package-lock.json
+	@if command -v npm >/dev/null; then cd $(NODE) && npm ci --silent --no-audit --no-fund; else echo "no npm here: the Node clients are left out"; mkdir -p $(NODE)/node_modules; fi
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/hoop demo
+
+test: $(READY) $(NODE)/node_modules/.ready
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+check: $(READY) format lint types imports test
+
+format: $(READY)
+	$(BIN)/ruff format --check .
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+SECONDS ?= 20
+fuzz: $(READY)
+	@for target in tests/fuzz/fuzz_*.py; do echo "== $$target"; $(BIN)/python $$target --seconds $(SECONDS) || exit 1; done
+
+lock:
+	uv pip compile --quiet --universal --all-extras --group dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) $(NODE)/node_modules .coverage* htmlcov .mypy_cache .ruff_cache .hypothesis
