@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Protocol
+from typing import Protocol, cast
 
 from hoopcli.model.decision import Statement
 from hoopcli.model.outcome import Outcome
@@ -75,9 +75,8 @@ class _Wire(asyncio.Protocol):
         self.reading = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=HIGH_WATER)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        self.transport.set_write_buffer_limits(high=HIGH_WATER)
         if self.peer is Peer.CLIENT:
             self.runner.start(self)
 
