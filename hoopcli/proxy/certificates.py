@@ -35,6 +35,7 @@ class LoopbackIdentity:
         """A server context, TLS 1.2 or newer, that presents this identity."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.num_tickets = 0  # nothing may follow the handshake that TDS wraps in packets
         context.set_alpn_protocols(alpn)
         with tempfile.TemporaryDirectory(prefix="hoop-") as folder:  # the ssl module reads keys from files only
             file = Path(folder) / "identity.pem"

@@ -187,7 +187,7 @@ def test_a_slow_client_stops_the_upstream_and_memory_stays_bounded() -> None:
     run(main())
 
 
-def waiting(withdraw: bool = False) -> Layer:  # noqa: FBT001, FBT002
+def waiting(withdraw: bool = False) -> Layer:
     """Ask for a decision; tell the client what is heard while it is awaited."""
     yield Authorize(STATEMENT)
     while True:
