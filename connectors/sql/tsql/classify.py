@@ -1,0 +1,162 @@
+"""What a T-SQL batch does: its statements, verbs, resources, facts and lineage.
+
+The grammar accepts what SQL Server accepts in the way it does, or refuses to say; a text it does not understand from
+the first token to the last is ``sql:unclassified``, whole. Nothing is guessed from a part that looks familiar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from connectors.sql.tsql import statements
+from connectors.sql.tsql.context import Context
+from connectors.sql.tsql.cursor import Cursor
+from connectors.sql.tsql.effects import VERBS, Effects, Output
+from connectors.sql.tsql.execute import call
+from connectors.sql.tsql.lexer import BINARY, END, NUMBER, STRING, Doubt
+from connectors.sql.tsql.names import Scope
+from hoopcli.model.decision import Action, Json
+
+__all__ = ["VERBS", "Batch", "Output", "Scope", "SqlStatement", "classify", "classify_procedure"]
+
+_MAX_DEPTH = 8
+_CACHED_TEXT = 16_384
+_CACHED_BATCHES = 1024
+_LITERALS = frozenset({STRING, NUMBER, BINARY})
+_CHANGES = ("sql:insert", "sql:update", "sql:delete", "sql:merge", "sql:truncate", "sql:bulk-insert")
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStatement:
+    """One statement of a batch, with all that is nested in it."""
+
+    text: str
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch does. ``facts`` is to be read only: a batch is shared by all who ask for the same text.
+
+    ``actions`` has one action a verb; ``reads`` are the tables whose values may take part in results or copies.
+    ``outputs`` are the columns of its one result, empty without a result, None where they cannot be told.
+    """
+
+    statements: tuple[SqlStatement, ...]
+    actions: tuple[Action, ...]
+    facts: Mapping[str, Json]
+    reads: frozenset[str]
+    outputs: tuple[Output, ...] | None
+
+
+def classify(text: str, scope: Scope, *, depth: int = 0) -> Batch:
+    """Say what a batch does in a session. Never raises; ``depth`` is how many EXECUTEs it is nested in."""
+    if len(text) <= _CACHED_TEXT:
+        return _cached(text, scope, depth)
+    return _classify(text, scope, depth)
+
+
+def classify_procedure(name: str, scope: Scope) -> Batch:
+    """Say what a call of a procedure does, as an RPC names it (``dbo.get_customer``). Never raises."""
+
+    def read() -> tuple[list[SqlStatement], Effects, bool]:
+        cursor = Cursor(name)
+        parts = cursor.name()
+        if cursor.kind != END:
+            raise cursor.doubt("the end of the name")
+        ctx = Context(cursor, scope, _nested(scope, 0))
+        ctx.effects.statements = 1
+        call(ctx, parts)
+        return [SqlStatement(name, ctx.effects.summary())], ctx.effects, False
+
+    return _guarded(read)
+
+
+def _classify(text: str, scope: Scope, depth: int) -> Batch:
+    def read() -> tuple[list[SqlStatement], Effects, bool]:
+        cursor = Cursor(text)
+        found, effects = _read(cursor, scope, depth)
+        return found, effects, any(token.kind in _LITERALS for token in cursor.tokens)
+
+    return _guarded(read)
+
+
+_cached = lru_cache(maxsize=_CACHED_BATCHES)(_classify)
+
+
+def _guarded(read: Callable[[], tuple[list[SqlStatement], Effects, bool]]) -> Batch:
+    try:
+        found, effects, has_literals = read()
+    except Doubt as doubt:
+        return _unclassified(str(doubt))
+    except RecursionError:
+        return _unclassified("The batch nests too deeply.")
+    return Batch(
+        tuple(found),
+        effects.summary() or (Action("sql:control"),),
+        _facts(effects, has_literals=has_literals),
+        frozenset(effects.reads),
+        effects.outputs,
+    )
+
+
+def _read(cursor: Cursor, scope: Scope, depth: int) -> tuple[list[SqlStatement], Effects]:
+    """Read statement after statement until no token is left."""
+    if depth > _MAX_DEPTH:
+        raise Doubt(f"Texts execute texts more than {_MAX_DEPTH} deep.")
+    ctx = Context(cursor, scope, _nested(scope, depth))
+    whole = Effects()
+    found: list[SqlStatement] = []
+    while True:
+        while cursor.accept(";"):
+            pass
+        if cursor.kind == END:
+            return found, whole
+        start = cursor.token.start
+        ctx.effects = Effects()
+        statements.statement(ctx)
+        end = cursor.tokens[cursor.at - 1].end if cursor.kind != END or cursor.at else start
+        found.append(SqlStatement(cursor.text[start:end], ctx.effects.summary()))
+        whole.merge(ctx.effects)
+
+
+def _nested(scope: Scope, depth: int) -> Callable[[str], Effects]:
+    def read(text: str) -> Effects:
+        return _read(Cursor(text), scope, depth + 1)[1]
+
+    return read
+
+
+def _facts(effects: Effects, *, has_literals: bool) -> dict[str, Json]:
+    changed = (resource for verb in _CHANGES for resource in effects.actions.get(verb, ()))
+    return {
+        "statement_count": effects.statements,
+        "filtered": effects.filtered,
+        "row_limited": effects.limited,
+        "dynamic": effects.dynamic,
+        "cross_database": effects.elsewhere,
+        "has_literals": has_literals,
+        "tables": sorted({*effects.reads, *changed}),
+        "reads_system": effects.reads_system,
+        "reads_unknown": effects.reads_unknown,
+        "unresolved": effects.unresolved,
+    }
+
+
+def _unclassified(reason: str) -> Batch:
+    facts: dict[str, Json] = {
+        "statement_count": 0,
+        "filtered": False,
+        "row_limited": False,
+        "dynamic": False,
+        "cross_database": False,
+        "has_literals": True,
+        "tables": [],
+        "reads_system": False,
+        "reads_unknown": True,
+        "unresolved": True,
+        "unclassified_reason": reason,
+    }
+    return Batch((), (Action("sql:unclassified", ("",)),), facts, frozenset(), None)

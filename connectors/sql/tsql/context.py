@@ -1,0 +1,59 @@
+"""What the readers of statements share while they go through one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from connectors.sql.tsql import queries
+from connectors.sql.tsql.cursor import Cursor
+from connectors.sql.tsql.effects import Effects
+from connectors.sql.tsql.lineage import NOTHING, Lineage
+from connectors.sql.tsql.names import Scope
+from connectors.sql.tsql.tree import Cte, Expr, Query
+
+
+@dataclass(slots=True)
+class Context:
+    """One batch being read.
+
+    ``scope`` follows USE; ``conditional`` counts the branches and loops around the statement; ``jumps`` and ``moved``
+    say that the batch has a GOTO and a USE, which together leave the database unknown. ``nested`` reads a text that
+    the batch executes.
+    """
+
+    cursor: Cursor
+    scope: Scope
+    nested: Callable[[str], Effects]
+    effects: Effects = field(default_factory=Effects)
+    conditional: int = 0
+    jumps: bool = False
+    moved: bool = False
+
+    @property
+    def first(self) -> bool:
+        """Whether the batch begins here."""
+        return self.cursor.at == 0
+
+    def lineage(self, ctes: Sequence[Cte] = ()) -> Lineage:
+        """A fresh follower of queries for one statement."""
+        return Lineage(self.scope, self.effects, ctes)
+
+    def evaluate(self, *exprs: Expr) -> None:
+        """Note what expressions outside of any query read; values of tables in them leave by a way not followed."""
+        lineage = self.lineage()
+        if any(lineage.sources(expr, ()) != NOTHING for expr in exprs):
+            self.effects.copied = True
+
+    def test(self, condition: Expr) -> None:
+        """Note what a condition reads; only its truth leaves."""
+        self.lineage().walk((condition,), ())
+
+    def result(self, query: Query, ctes: Sequence[Cte] = ()) -> None:
+        """Note a query whose rows go to the client."""
+        self.effects.results.append(self.lineage(ctes).outputs(query))
+        self.effects.limited &= query.limited
+
+    def query(self) -> Query:
+        """Read a whole query with its options."""
+        return queries.query(self.cursor, within=False)

@@ -1,0 +1,124 @@
+"""SELECT, INSERT, TRUNCATE and bulk loads as statements, and the WITH that can stand before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.sql.tsql import queries, sources
+from connectors.sql.tsql.changes import delete, merge, update
+from connectors.sql.tsql.context import Context
+from connectors.sql.tsql.execute import execute
+from connectors.sql.tsql.lexer import STRING, Doubt
+from connectors.sql.tsql.lineage import NOTHING, Lineage
+from connectors.sql.tsql.targets import change, output_clauses, read_target, returned
+from connectors.sql.tsql.tree import Cte, Query
+
+
+def with_ctes(ctx: Context) -> None:
+    """Read ``WITH name AS (query), ...`` and the statement that uses them."""
+    c = ctx.cursor
+    c.expect("WITH")
+    if c.key in ("XMLNAMESPACES", "CHANGE_TRACKING_CONTEXT"):
+        raise Doubt(f"WITH {c.key} is not read.")
+    found = queries.ctes(c)
+    readers = {"SELECT": select, "(": select, "INSERT": insert, "UPDATE": update, "DELETE": delete, "MERGE": merge}
+    reader = readers.get(c.key)
+    if reader is None:
+        raise c.doubt("the statement of the common table expressions")
+    reader(ctx, found)
+
+
+def select(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
+    """Read a SELECT statement: its rows go to the client, into a table, or into variables."""
+    query = ctx.query()
+    ctx.effects.act("sql:select")
+    items = [item for branch in query.branches for item in branch.items]
+    into = [branch.into for branch in query.branches if branch.into]
+    if not into and not any(item.variable for item in items):
+        ctx.result(query, ctes)
+        return
+    _copy(ctx, query, ctx.lineage(ctes))
+    for parts in into:
+        ctx.effects.on("sql:create", parts, ctx.scope)
+        ctx.effects.on("sql:insert", parts, ctx.scope)
+
+
+def insert(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
+    """Read INSERT, and the INSERT BULK by which drivers announce a bulk load."""
+    c = ctx.cursor
+    c.expect("INSERT")
+    if c.accept("BULK"):
+        _bulk_target(ctx)
+        if c.key == "(":
+            c.balanced()
+        _with_options(ctx)
+        return
+    lineage = ctx.lineage(ctes)
+    lineage.walk(queries.top(c)[0], ())
+    c.accept("INTO")
+    target = read_target(ctx)
+    if c.key == "(" and c.ahead().key not in ("SELECT", "("):
+        c.names_in_parentheses()
+    change(ctx, "sql:insert", target, lineage)
+    if output_clauses(ctx):
+        returned(ctx, target, lineage)
+    _rows(ctx, lineage)
+    queries.option(c)
+
+
+def truncate(ctx: Context) -> None:
+    """Read TRUNCATE TABLE."""
+    c = ctx.cursor
+    c.expect("TRUNCATE")
+    c.expect("TABLE")
+    ctx.effects.on("sql:truncate", c.name(), ctx.scope)
+    _with_options(ctx)
+
+
+def bulk_insert(ctx: Context) -> None:
+    """Read BULK INSERT from a file that the server can reach."""
+    c = ctx.cursor
+    c.expect("BULK")
+    c.expect("INSERT")
+    _bulk_target(ctx)
+    c.expect("FROM")
+    if c.kind == STRING:
+        c.take()
+    else:
+        c.identifier()
+    _with_options(ctx)
+
+
+def _with_options(ctx: Context) -> None:
+    if ctx.cursor.accept("WITH"):
+        ctx.cursor.balanced()
+
+
+def _bulk_target(ctx: Context) -> None:
+    parts = ctx.cursor.name()
+    ctx.effects.on("sql:bulk-insert", parts, ctx.scope)
+    ctx.effects.on("sql:insert", parts, ctx.scope)
+
+
+def _rows(ctx: Context, lineage: Lineage) -> None:
+    """What INSERT inserts."""
+    c = ctx.cursor
+    if c.accept_all("DEFAULT", "VALUES"):
+        return
+    if c.key == "VALUES":
+        _copy(ctx, sources.values(c), lineage)
+    elif c.key in ("EXEC", "EXECUTE"):
+        results, ctx.effects.results = ctx.effects.results, []
+        execute(ctx)
+        ctx.effects.copied |= bool(ctx.effects.results)
+        ctx.effects.results = results
+    else:
+        _copy(ctx, queries.query(c), lineage)
+
+
+def _copy(ctx: Context, query: Query, lineage: Lineage) -> None:
+    """Note a query whose rows go into a table or variables: from there lineage does not follow them."""
+    outputs = lineage.outputs(query)
+    ctx.effects.limited &= query.limited
+    if outputs is None or any(output.star or output.sources != NOTHING for output in outputs):
+        ctx.effects.copied = True

@@ -1,0 +1,166 @@
+"""What a batch does, gathered while it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from connectors.sql.tsql.names import Name, Scope, resolve
+from connectors.sql.tsql.tree import Parts
+from hoopcli.model.decision import Action
+
+#: Every verb that an action of a batch can have.
+VERBS = frozenset(
+    f"sql:{word}"
+    for word in (
+        "select",
+        "insert",
+        "update",
+        "delete",
+        "merge",
+        "truncate",
+        "create",
+        "alter",
+        "drop",
+        "grant",
+        "revoke",
+        "deny",
+        "execute",
+        "dynamic",
+        "bulk-insert",
+        "backup",
+        "restore",
+        "dbcc",
+        "kill",
+        "shutdown",
+        "configure",
+        "impersonate",
+        "set",
+        "use",
+        "transaction",
+        "declare",
+        "print",
+        "control",
+        "external",
+        "unclassified",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column of a result.
+
+    ``sources`` are the qualified columns that its value derives from (``shop.dbo.customers.ssn``); None means that
+    this is not known. A ``star`` stands for any number of columns: one called ``c`` derives from ``sources`` and from
+    the column ``c`` of each of ``tables``.
+    """
+
+    name: str
+    sources: frozenset[str] | None
+    star: bool = False
+    tables: tuple[str, ...] = ()
+
+
+Outputs = tuple[Output, ...] | None
+
+
+@dataclass(slots=True)
+class Effects:
+    """The gathering basin: actions by verb, tables read, results returned, and what conditions ask about.
+
+    ``copied`` says that values of tables go where lineage does not follow (other tables, variables, texts);
+    ``reads_unknown`` that not even the tables are known.
+    """
+
+    actions: dict[str, set[str]] = field(default_factory=dict)
+    reads: set[str] = field(default_factory=set)
+    user_reads: set[str] = field(default_factory=set)
+    results: list[Outputs] = field(default_factory=list)
+    statements: int = 0
+    copied: bool = False
+    reads_unknown: bool = False
+    dynamic: bool = False
+    filtered: bool = True
+    limited: bool = True
+    elsewhere: bool = False
+    reads_system: bool = False
+
+    def act(self, verb: str, *resources: str) -> None:
+        """Note an action."""
+        self.actions.setdefault(verb, set()).update(resources)
+
+    def on(self, verb: str, parts: Parts, scope: Scope) -> Name:
+        """Note an action on a named object; on one of another server it is an external action too."""
+        name = resolve(parts, scope)
+        self.note(verb, name)
+        return name
+
+    def resolve(self, parts: Parts, scope: Scope) -> str:
+        """The resource of a named object, noting if it is elsewhere."""
+        name = resolve(parts, scope)
+        self.elsewhere |= name.elsewhere
+        return name.resource
+
+    def note(self, verb: str, name: Name) -> None:
+        """Note an action on a resolved name."""
+        self.act(verb, name.resource)
+        self.elsewhere |= name.elsewhere
+        if name.server:
+            self.act("sql:external", name.resource)
+            self.unknown()
+
+    def read(self, parts: Parts, scope: Scope) -> Name:
+        """Note that a table is read by a query."""
+        name = self.on("sql:select", parts, scope)
+        self.seen(name)
+        if name.temporary:
+            self.copied = True
+            self.reads_unknown |= name.resource.startswith("tempdb.dbo.##")
+        return name
+
+    def seen(self, name: Name) -> None:
+        """Note that values of a table may take part in what is returned or copied."""
+        self.reads.add(name.resource)
+        self.reads_system |= name.system
+        if not name.system:
+            self.user_reads.add(name.resource)
+
+    def unknown(self) -> None:
+        """Note that values of any table may be returned or copied."""
+        self.copied = self.reads_unknown = True
+
+    def merge(self, other: Effects) -> None:
+        """Take in what another part of the batch does."""
+        for verb, resources in other.actions.items():
+            self.act(verb, *resources)
+        self.reads |= other.reads
+        self.user_reads |= other.user_reads
+        self.results += other.results
+        self.statements += other.statements
+        self.copied |= other.copied
+        self.reads_unknown |= other.reads_unknown
+        self.dynamic |= other.dynamic
+        self.filtered &= other.filtered
+        self.limited &= other.limited
+        self.elsewhere |= other.elsewhere
+        self.reads_system |= other.reads_system
+
+    def summary(self) -> tuple[Action, ...]:
+        """The actions, one a verb, in the order of their names."""
+        return tuple(Action(verb, tuple(sorted(self.actions[verb]))) for verb in sorted(self.actions))
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether a value of a table may leave by a way that ``outputs`` does not describe."""
+        if not (self.user_reads or self.reads_unknown):
+            return False
+        if self.copied or self.reads_unknown or len(self.results) > 1:
+            return True
+        return any(outputs is None or any(o.sources is None for o in outputs) for outputs in self.results)
+
+    @property
+    def outputs(self) -> Outputs:
+        """The columns of the one result; empty if there is none, None if they cannot be told."""
+        if self.unresolved or len(self.results) > 1:
+            return None
+        return self.results[0] if self.results else ()

@@ -1,0 +1,294 @@
+"""Where each value of a query comes from, and which tables it reads on the way.
+
+Conservative: a column that could be one of several tables' is counted as each; what cannot be followed has the
+sources None. The rules of scope are those of the server, but nothing inner ever hides anything outer, so a collation
+that tells names apart by case changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from connectors.sql.tsql.effects import Effects, Output, Outputs
+from connectors.sql.tsql.names import Name, Scope, resolve, segment
+from connectors.sql.tsql.tree import (
+    Column,
+    Constant,
+    Cte,
+    Derived,
+    Expr,
+    Foreign,
+    Item,
+    Node,
+    Parts,
+    Pivoted,
+    Query,
+    Routine,
+    Rowset,
+    Select,
+    Source,
+    Star,
+    Subquery,
+    TableRef,
+)
+from connectors.sql.tsql.words import METADATA_ROWSETS, ROWSET_FUNCTIONS, SYSTEM_ROWSETS
+
+Sources = frozenset[str] | None
+NOTHING: Sources = frozenset()
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Something in FROM: ``name`` is its alias or its own name, ``outputs`` its columns, None if not known."""
+
+    name: str
+    outputs: Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A common table expression in sight: its exact name, its columns, and the tables under it."""
+
+    name: str
+    outputs: Outputs
+    tables: frozenset[str]
+
+
+Relations = Sequence[Relation]
+
+
+def union(*sources: Sources) -> Sources:
+    """All of these sources; not known if one of them is not."""
+    found: set[str] = set()
+    for some in sources:
+        if some is None:
+            return None
+        found |= some
+    return frozenset(found)
+
+
+class Lineage:
+    """Follows the queries of one statement, noting what they read in ``effects``."""
+
+    def __init__(self, scope: Scope, effects: Effects, ctes: Sequence[Cte] = ()) -> None:
+        self._scope = scope
+        self._effects = effects
+        self._touched: Sources = NOTHING
+        self.ctes: dict[str, Known] = {}
+        for cte in ctes:
+            self._define(cte)
+
+    def outputs(self, query: Query, outer: Relations = (), *, exists: bool = False) -> Outputs:
+        """The columns of a query within ``outer`` relations; None if their positions cannot be told."""
+        found = [self._select(branch, outer, exists=exists) for branch in query.branches]
+        relations = [*outer, *(relation for _, inner in found for relation in inner)]
+        self.walk(query.order, relations)
+        outputs = _aligned([outputs for outputs, _ in found])
+        return None if query.wrapped else outputs
+
+    def walk(self, exprs: Sequence[Expr], relations: Relations) -> None:
+        """Note what expressions read whose values do not leave."""
+        for expr in exprs:
+            self.sources(expr, relations)
+
+    def sources(self, expr: Expr, relations: Relations) -> Sources:
+        """The columns that a value derives from."""
+        match expr:
+            case Constant():
+                return NOTHING
+            case Column():
+                found = _column(expr.parts, relations)
+            case Star():
+                found = None
+            case Node():
+                args = [arg for arg in expr.args if not (expr.op == "count" and isinstance(arg, Star))]
+                return union(*(self.sources(arg, relations) for arg in args))
+            case Subquery():
+                found = self._subquery(expr, relations)
+            case Routine():
+                found = self._routine(expr, relations)
+        self._touched = union(self._touched, found)
+        return found
+
+    def relations(self, sources: Sequence[Source], outer: Relations = ()) -> list[Relation]:
+        """The relations of a FROM; each sees those before it, as APPLY lets it."""
+        found: list[Relation] = []
+        for source in sources:
+            found.append(self._relation(source, [*found, *outer]))
+        return found
+
+    def common(self, parts: Parts) -> Known | None:
+        """The common table expression of this name, if there is one in sight."""
+        return self.ctes.get(parts[0].lower()) if len(parts) == 1 else None
+
+    def _select(self, select: Select, outer: Relations, *, exists: bool) -> tuple[Outputs, list[Relation]]:
+        inner = self.relations(select.sources, outer)
+        relations = [*inner, *outer]
+        self.walk(select.conditions, relations)
+        outputs: list[Output] = []
+        for item in select.items:
+            if isinstance(item.expr, Star):
+                if not exists:
+                    outputs += self._expand(item.expr, inner)
+            else:
+                outputs.append(self._output(item, relations))
+        return tuple(outputs), inner
+
+    def _output(self, item: Item, relations: Relations) -> Output:
+        return Output(item.alias, self.sources(item.expr, relations))
+
+    def _expand(self, star: Star, inner: Relations) -> list[Output]:
+        self._touched = None
+        wanted = star.qualifier[-1].lower() if star.qualifier else ""
+        chosen = [relation for relation in inner if not wanted or relation.name.lower() == wanted]
+        found: list[Output] = []
+        for relation in chosen:
+            found += relation.outputs if relation.outputs is not None else [Output("*", None, star=True)]
+        return found or [Output("*", None, star=True)]
+
+    def _relation(self, source: Source, before: Relations) -> Relation:
+        match source:
+            case TableRef():
+                return self._table(source)
+            case Derived():
+                outputs = self.outputs(source.query, before)
+                return Relation(source.alias, _renamed(outputs, source.columns))
+            case Rowset():
+                return Relation(source.alias or source.parts[-1], self._rowset(source, before))
+            case Foreign():
+                self._effects.act("sql:external", segment(source.name))
+                self._effects.unknown()
+            case Pivoted():
+                self._effects.copied = True
+                self.walk(source.args, before)
+        return Relation(source.alias, None)
+
+    def _table(self, source: TableRef) -> Relation:
+        name = source.alias or source.parts[-1]
+        if source.parts[0].startswith("@"):
+            return Relation(name, (Output("*", NOTHING, star=True),))
+        known = self.common(source.parts)
+        if known is not None:
+            self._effects.reads |= known.tables
+        if known is not None and known.name == source.parts[0]:
+            return Relation(name, known.outputs)
+        table = self._effects.read(source.parts, self._scope)
+        if known is not None or table.server:
+            return Relation(name, None)
+        return Relation(name, (Output("*", NOTHING, star=True, tables=(table.resource,)),))
+
+    def _rowset(self, source: Rowset, before: Relations) -> Outputs:
+        made_of = union(*(self.sources(arg, before) for arg in source.args))
+        if len(source.parts) == 1 and source.parts[0] in ROWSET_FUNCTIONS:
+            return (Output("*", made_of, star=True),)
+        name = source.parts[-1].upper()
+        schema = source.parts[-2].lower() if len(source.parts) > 1 else ""
+        if schema == "sys" or (not schema and name in SYSTEM_ROWSETS):
+            resource = f"master.sys.{segment(name)}"
+            self._effects.act("sql:select", resource)
+            self._effects.seen(Name(resource, system=True))
+            if name not in METADATA_ROWSETS:
+                self._effects.unknown()
+            return (Output("*", made_of, star=True),)
+        self._effects.on("sql:select", source.parts, self._scope)
+        self._effects.on("sql:execute", source.parts, self._scope)
+        self._effects.unknown()
+        return None
+
+    def _subquery(self, subquery: Subquery, relations: Relations) -> Sources:
+        """All that a subquery refers to anywhere: its conditions choose its value, so they are part of it."""
+        outside, self._touched = self._touched, NOTHING
+        self.outputs(subquery.query, relations, exists=subquery.exists)
+        found, self._touched = self._touched, outside
+        return found
+
+    def _routine(self, routine: Routine, relations: Relations) -> Sources:
+        made_of = union(*(self.sources(arg, relations) for arg in routine.args))
+        if routine.sequence:
+            self._effects.on("sql:execute", routine.parts, self._scope)
+            return made_of
+        if len(routine.parts) > 1 and routine.parts[-2].lower() == "sys":
+            self._effects.act("sql:execute", f"master.sys.{segment(routine.parts[-1])}")
+        elif len(routine.parts) > 4:
+            self._effects.act("sql:execute", ".".join(map(segment, routine.parts)))
+        else:
+            self._effects.on("sql:execute", routine.parts, self._scope)
+        self._effects.unknown()
+        return None
+
+    def _define(self, cte: Cte) -> None:
+        """Bring a common table expression in sight; a recursive one is followed until its sources stand still."""
+        outside, self._effects.reads = self._effects.reads, set()
+        query = cte.query if len(cte.query.branches) == 1 else replace(cte.query, branches=cte.query.branches[:1])
+        outputs = _renamed(self.outputs(query), cte.columns)
+        for _ in range(_ROUNDS if len(cte.query.branches) > 1 else 0):
+            before = outputs
+            self.ctes[cte.name.lower()] = Known(cte.name, outputs, frozenset())
+            outputs = _renamed(self.outputs(cte.query), cte.columns)
+            if outputs == before:
+                break
+        else:
+            outputs = outputs if len(cte.query.branches) == 1 else None
+        tables = frozenset(self._effects.reads)
+        self._effects.reads = outside | tables
+        self.ctes[cte.name.lower()] = Known(cte.name, outputs, tables)
+
+
+def table_relation(parts: Parts, scope: Scope, alias: str = "") -> Relation:
+    """A table as a relation, without noting a read."""
+    return Relation(alias or parts[-1], (Output("*", NOTHING, star=True, tables=(resolve(parts, scope).resource,)),))
+
+
+def _column(parts: Parts, relations: Relations) -> Sources:
+    column = parts[-1]
+    if len(parts) > 1:
+        qualifier = parts[-2].lower()
+        named = [relation for relation in relations if relation.name.lower() == qualifier]
+        return union(*(_lookup(relation.outputs, column) for relation in named)) if named else None
+    holding = [relation for relation in relations if _holds(relation.outputs, column)]
+    if not holding:
+        return None if relations else NOTHING
+    return union(*(_lookup(relation.outputs, column) for relation in holding))
+
+
+def _matching(outputs: tuple[Output, ...], column: str) -> list[Output]:
+    """The outputs that a name may mean; a name outside ASCII may equal any under the right collation."""
+    lowered = column.lower()
+    return [o for o in outputs if o.star or o.name.lower() == lowered or not o.name.isascii()]
+
+
+def _holds(outputs: Outputs, column: str) -> bool:
+    return outputs is None or bool(_matching(outputs, column))
+
+
+def _lookup(outputs: Outputs, column: str) -> Sources:
+    matching = _matching(outputs, column) if outputs is not None else []
+    if not matching:
+        return None
+    tables = frozenset(f"{table}.{segment(column)}" for output in matching for table in output.tables)
+    return union(tables, *(output.sources for output in matching))
+
+
+def _renamed(outputs: Outputs, columns: tuple[str, ...]) -> Outputs:
+    if not columns:
+        return outputs
+    if outputs is None or len(outputs) != len(columns) or any(output.star for output in outputs):
+        return None
+    return tuple(replace(output, name=name) for output, name in zip(outputs, columns, strict=True))
+
+
+def _aligned(branches: Sequence[Outputs]) -> Outputs:
+    """The columns of a UNION: position by position, named by its first branch."""
+    first = branches[0]
+    if len(branches) == 1 or first is None:
+        return first
+    columns = [branch for branch in branches if branch is not None]
+    if len(columns) != len(branches) or any(o.star for branch in columns for o in branch):
+        return None
+    if any(len(branch) != len(first) for branch in columns):
+        return None
+    return tuple(
+        Output(output.name, union(*(branch[index].sources for branch in columns))) for index, output in enumerate(first)
+    )

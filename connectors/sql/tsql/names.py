@@ -1,0 +1,87 @@
+"""What a name means in a session: the resource that policy knows.
+
+A table, view or procedure is ``database.schema.name`` in lower case, a column ``database.schema.table.column``. What
+has no schema is named by its class as GRANT does: ``shop.user::bob``, ``shop.database::shop``, ``server.login::ann``.
+A segment with anything but letters, digits, ``_ @ # $ -`` and inner spaces is delimited: ``shop.dbo.[a.b]``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from connectors.sql.tsql.tree import Parts
+from connectors.sql.tsql.words import COMPATIBILITY_VIEWS, CONFIGURING, METADATA_PROCEDURES, TEXT_PROCEDURES
+
+_PLAIN = re.compile(r"[a-z0-9_@#$-]+(?: [a-z0-9_@#$-]+)*")
+_SYSTEM_SCHEMAS = frozenset({"sys", "information_schema"})
+_SYSTEM_PREFIXES = ("sp_", "xp_")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What unqualified names mean in a session: its current database, and the default schema of its user there."""
+
+    database: str
+    schema: str = "dbo"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A resolved name. ``elsewhere`` says that it is in another database or server than the session."""
+
+    resource: str
+    server: str = ""
+    elsewhere: bool = False
+    system: bool = False
+    temporary: bool = False
+
+
+def segment(text: str) -> str:
+    """One segment of a resource: lower case, delimited if it could be read as more than one."""
+    lowered = text.lower()
+    return lowered if _PLAIN.fullmatch(lowered) else f"[{lowered.replace(']', ']]')}]"
+
+
+def resolve(parts: Parts, scope: Scope) -> Name:
+    """Resolve the name of a table, view, function or other object of a schema."""
+    server, database, schema, name = ("",) * (4 - len(parts)) + parts
+    lowered = name.lower()
+    if lowered.startswith("#"):
+        return Name(f"tempdb.dbo.{segment(name)}", temporary=True)
+    schema = (schema or ("dbo" if database else scope.schema)).lower()
+    if lowered in COMPATIBILITY_VIEWS:
+        schema = "sys"
+    elsewhere = bool(server) or bool(database and database.lower() != scope.database.lower())
+    resource = ".".join((segment(database or scope.database), segment(schema), segment(name)))
+    if server:
+        resource = f"{segment(server)}.{resource}"
+    return Name(resource, server, elsewhere, schema in _SYSTEM_SCHEMAS)
+
+
+def procedures(parts: Parts, scope: Scope) -> tuple[Name, ...]:
+    """Resolve the name of a procedure to all that it may be.
+
+    ``sp_`` and ``xp_`` names are looked up among the server's own first, whatever database and schema ``dbo`` or
+    ``sys`` they are written with; one that is not the server's is an object of the session's database or of master.
+    """
+    own = resolve(parts, scope)
+    name = parts[-1].lower()
+    schema = parts[-2].lower() if len(parts) > 1 else ""
+    if own.server or not name.startswith(_SYSTEM_PREFIXES):
+        return (own,)
+    system = Name(f"master.sys.{segment(name)}", system=True)
+    if schema == "sys":
+        return (system,)
+    return (system,) if schema in ("", "dbo") and known_procedure(name) else (system, own)
+
+
+def known_procedure(name: str) -> bool:
+    """Whether a lower-case ``sp_`` or ``xp_`` name is one of the server's own that this package knows."""
+    return name.startswith("xp_") or name in METADATA_PROCEDURES or name in TEXT_PROCEDURES or name in CONFIGURING
+
+
+def securable(kind: str, name: str, scope: Scope, *, of_server: bool = False) -> str:
+    """The resource of what has no schema, by its class: ``shop.user::bob``, ``server.login::ann``."""
+    owner = "server" if of_server else segment(scope.database)
+    return f"{owner}.{kind.lower()}::{segment(name)}"

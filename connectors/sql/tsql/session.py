@@ -1,0 +1,214 @@
+"""SET, DECLARE, USE and the other statements that keep house: messages, identities, administration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from connectors.sql.tsql import control, expressions
+from connectors.sql.tsql.context import Context
+from connectors.sql.tsql.cursor import Cursor
+from connectors.sql.tsql.lexer import BINARY, NUMBER, STRING, VARIABLE, WORD, Doubt
+from connectors.sql.tsql.names import segment
+from connectors.sql.tsql.targets import ASSIGN
+from connectors.sql.tsql.words import ISOLATION_LEVELS, SETTINGS, SWITCHES
+
+
+def set_(ctx: Context) -> None:
+    """Read SET of a variable or of options of the session."""
+    c = ctx.cursor
+    c.expect("SET")
+    ctx.effects.act("sql:set")
+    if c.kind == VARIABLE:
+        _set_variable(ctx)
+    elif c.accept("TRANSACTION"):
+        c.expect("ISOLATION")
+        c.expect("LEVEL")
+        if not any(c.accept_all(*level) for level in ISOLATION_LEVELS):
+            raise c.doubt("an isolation level")
+    elif c.accept("IDENTITY_INSERT"):
+        ctx.effects.on("sql:set", c.name(limit=3), ctx.scope)
+        _on_off(c)
+    elif c.accept("STATISTICS"):
+        c.expect("IO", "TIME", "XML", "PROFILE")
+        while c.accept(","):
+            c.expect("IO", "TIME", "XML", "PROFILE")
+        _on_off(c)
+    elif c.key in SETTINGS:
+        c.take()
+        _setting(c)
+    else:
+        _switches(c)
+
+
+def declare(ctx: Context) -> None:
+    """Read DECLARE of variables, table variables and cursors."""
+    c = ctx.cursor
+    c.expect("DECLARE")
+    ctx.effects.act("sql:declare")
+    if c.kind != VARIABLE:
+        c.identifier()
+        control.declare_cursor(ctx)
+        return
+    _variable(ctx)
+    while c.accept(","):
+        _variable(ctx)
+
+
+def use(ctx: Context) -> None:
+    """Read USE: names after it mean objects of the other database."""
+    c = ctx.cursor
+    c.expect("USE")
+    database = c.identifier()
+    ctx.effects.act("sql:use", segment(database))
+    if ctx.conditional or ctx.jumps:
+        raise Doubt("The batch changes its database under a condition or among jumps.")
+    ctx.moved = True
+    ctx.scope = replace(ctx.scope, database=database)
+
+
+def message(ctx: Context) -> None:
+    """Read PRINT or RAISERROR: their text is not a column, so no value of a table may be in it."""
+    c = ctx.cursor
+    word = c.expect("PRINT", "RAISERROR")
+    ctx.effects.act("sql:print")
+    if word == "PRINT":
+        ctx.evaluate(expressions.expression(c))
+        return
+    c.expect("(")
+    ctx.evaluate(*expressions.expressions(c))
+    c.expect(")")
+    if c.accept("WITH"):
+        c.expect("LOG", "NOWAIT", "SETERROR")
+        while c.accept(","):
+            c.expect("LOG", "NOWAIT", "SETERROR")
+
+
+def throw(ctx: Context) -> None:
+    """Read ``THROW [number, text, state]``."""
+    c = ctx.cursor
+    c.expect("THROW")
+    ctx.effects.act("sql:print")
+    if c.kind in (NUMBER, VARIABLE):
+        ctx.evaluate(expressions.operand(c))
+        for _ in range(2):
+            c.expect(",")
+            ctx.evaluate(expressions.operand(c))
+
+
+def revert(ctx: Context) -> None:
+    """Read ``REVERT [WITH COOKIE = @v]``."""
+    c = ctx.cursor
+    c.expect("REVERT")
+    ctx.effects.act("sql:impersonate")
+    if c.accept("WITH"):
+        c.expect("COOKIE")
+        c.expect("=")
+        c.variable()
+
+
+def setuser(ctx: Context) -> None:
+    """Read ``SETUSER ['name' [WITH NORESET]]``."""
+    c = ctx.cursor
+    c.expect("SETUSER")
+    resource = f"user::{segment(c.take().value)}" if c.kind == STRING else "user::"
+    ctx.effects.act("sql:impersonate", resource)
+    if c.accept("WITH"):
+        c.expect("NORESET")
+
+
+def dbcc(ctx: Context) -> None:
+    """Read DBCC: some of its commands show pages and histograms, so it may read anything."""
+    c = ctx.cursor
+    c.expect("DBCC")
+    if c.kind != WORD:
+        raise c.doubt("a DBCC command")
+    ctx.effects.act("sql:dbcc", c.take().value.lower())
+    ctx.effects.unknown()
+    if c.key == "(":
+        c.balanced()
+    if c.accept("WITH"):
+        c.identifier()
+        while c.accept(","):
+            c.identifier()
+
+
+def kill(ctx: Context) -> None:
+    """Read KILL of a session, a unit of work, a job or a subscription."""
+    c = ctx.cursor
+    c.expect("KILL")
+    ctx.effects.act("sql:kill")
+    if c.accept_all("STATS", "JOB") or c.accept_all("QUERY", "NOTIFICATION", "SUBSCRIPTION"):
+        if not c.accept("ALL"):
+            c.number()
+    elif c.kind in (NUMBER, STRING):
+        c.take()
+    else:
+        c.number()
+    if c.accept("WITH"):
+        c.expect("STATUSONLY", "COMMIT", "ROLLBACK")
+
+
+def shutdown(ctx: Context) -> None:
+    """Read ``SHUTDOWN [WITH NOWAIT]``."""
+    c = ctx.cursor
+    c.expect("SHUTDOWN")
+    ctx.effects.act("sql:shutdown")
+    if c.accept("WITH"):
+        c.expect("NOWAIT")
+
+
+def configure(ctx: Context) -> None:
+    """Read RECONFIGURE or CHECKPOINT."""
+    c = ctx.cursor
+    word = c.expect("RECONFIGURE", "CHECKPOINT")
+    ctx.effects.act("sql:configure")
+    if word == "RECONFIGURE" and c.accept("WITH"):
+        c.expect("OVERRIDE")
+    elif word == "CHECKPOINT" and c.kind == NUMBER:
+        c.number()
+
+
+def _set_variable(ctx: Context) -> None:
+    c = ctx.cursor
+    c.variable()
+    c.expect(*ASSIGN)
+    if c.key == "CURSOR":
+        control.declare_cursor(ctx)
+    else:
+        ctx.evaluate(expressions.expression(c))
+
+
+def _on_off(c: Cursor) -> None:
+    c.expect("ON", "OFF")
+
+
+def _switches(c: Cursor) -> None:
+    while True:
+        if c.key not in SWITCHES:
+            raise c.doubt("an option of SET")
+        c.take()
+        if not c.accept(","):
+            break
+    _on_off(c)
+
+
+def _setting(c: Cursor) -> None:
+    if c.kind in (NUMBER, BINARY, STRING, VARIABLE) or c.is_identifier():
+        c.take()
+    else:
+        c.number()
+
+
+def _variable(ctx: Context) -> None:
+    """``@v [AS] type [= value]``, ``@t TABLE (...)`` or ``@c CURSOR``."""
+    c = ctx.cursor
+    c.variable()
+    c.accept("AS")
+    if c.accept("TABLE"):
+        c.balanced()
+        return
+    if c.accept("CURSOR"):
+        return
+    expressions.type_name(c)
+    if c.accept("="):
+        ctx.evaluate(expressions.expression(c))

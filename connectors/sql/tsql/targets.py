@@ -1,0 +1,166 @@
+"""The tables that statements change, however they name them: alias, common table expression, rows of elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeGuard
+
+from connectors.sql.tsql import expressions, sources
+from connectors.sql.tsql.context import Context
+from connectors.sql.tsql.lexer import VARIABLE, Doubt
+from connectors.sql.tsql.lineage import Lineage, Relation, Sources, table_relation
+from connectors.sql.tsql.names import resolve, segment
+from connectors.sql.tsql.tree import Expr, Foreign, Parts, Source, TableRef
+from connectors.sql.tsql.words import FOREIGN
+
+#: What a statement changes: a name, a table variable (which has no resource), or rows of elsewhere.
+Target = Parts | Foreign
+
+ASSIGN = ("=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=")
+
+
+def read_target(ctx: Context) -> Target:
+    """Read what a statement changes, with its hints."""
+    c = ctx.cursor
+    target: Target
+    if c.kind == VARIABLE:
+        target = (c.variable(),)
+    elif c.key in FOREIGN:
+        target = sources.foreign(c)
+    else:
+        target = c.name()
+    sources.hints(c)
+    return target
+
+
+def is_table(target: Target) -> TypeGuard[Parts]:
+    """Whether a target is named like a table."""
+    return not isinstance(target, Foreign) and not target[0].startswith("@")
+
+
+def change(ctx: Context, verb: str, target: Target, lineage: Lineage) -> None:
+    """Note the change of a target; through a common table expression it reaches the tables under it."""
+    if not is_table(target):
+        ctx.effects.act(verb)
+        if isinstance(target, Foreign):
+            ctx.effects.act("sql:external", segment(target.name))
+            ctx.effects.unknown()
+        return
+    known = lineage.common(target)
+    if known is not None:
+        ctx.effects.act(verb, *known.tables)
+    if known is None or known.name != target[0]:
+        ctx.effects.on(verb, target, ctx.scope)
+
+
+def returned(ctx: Context, target: Target, lineage: Lineage) -> None:
+    """Note that OUTPUT returns rows of the target."""
+    if is_table(target) and lineage.common(target) is None:
+        ctx.effects.read(target, ctx.scope)
+
+
+def relations_of(ctx: Context, target: Target, alias: str, lineage: Lineage) -> list[Relation]:
+    """The target as a relation. Its values may be read, so it counts among the tables seen."""
+    if isinstance(target, Foreign):
+        return [Relation(alias, None)]
+    if not is_table(target) or lineage.common(target) is not None:
+        return lineage.relations([TableRef(target, alias)])
+    ctx.effects.seen(resolve(target, ctx.scope))
+    return [table_relation(target, ctx.scope, alias)]
+
+
+def aimed(ctx: Context, target: Target, found: Sequence[Source]) -> tuple[list[Target], list[Source], str]:
+    """The tables that a target may be, the other sources of the FROM, and the alias of the target there.
+
+    A one-part target is an alias of the FROM when one has its name; where only the case differs the collation
+    decides, so it may be both.
+    """
+    if isinstance(target, Foreign):
+        return [target], [*found], ""
+    targets: list[Target] = []
+    others: list[Source] = []
+    alias = ""
+    for source in found:
+        if len(target) == 1 and source.alias.lower() == target[0].lower():
+            if not isinstance(source, TableRef):
+                raise Doubt(f"The target {target[0]!a} of a change is not a table.")
+            targets.append(source.parts)
+            alias = source.alias
+        elif source.alias or not same(ctx, source, target):
+            others.append(source)
+    if alias != target[-1]:
+        targets.append(target)
+    return targets, others, alias
+
+
+def same(ctx: Context, source: Source, target: Target) -> bool:
+    """Whether a source of a FROM is the table that is changed."""
+    if not isinstance(source, TableRef) or isinstance(target, Foreign):
+        return False
+    if source.parts[0].startswith("@") or target[0].startswith("@"):
+        return source.parts == target
+    return resolve(source.parts, ctx.scope).resource == resolve(target, ctx.scope).resource
+
+
+def assignments(ctx: Context) -> list[tuple[str, Expr]]:
+    """Read ``column = value``, ``@v = value`` or ``@v = column = value``, ...: the name and the value of each."""
+    found = [_assignment(ctx)]
+    while ctx.cursor.accept(","):
+        found.append(_assignment(ctx))
+    return found
+
+
+def _assignment(ctx: Context) -> tuple[str, Expr]:
+    c = ctx.cursor
+    name = c.variable() if c.kind == VARIABLE else c.name()[-1]
+    c.expect(*ASSIGN)
+    if name.startswith("@") and c.is_identifier() and c.ahead().key in ASSIGN:
+        c.name()
+        c.expect(*ASSIGN)
+    return name.lower(), expressions.expression(c)
+
+
+def assigned(ctx: Context, column: str, found: Sources, targets: Sequence[Target]) -> None:
+    """Note a value given to a column: computed from itself it stays where it is, else values of tables are copied."""
+    own = {
+        f"{resolve(target, ctx.scope).resource}.{segment(column)}"
+        for target in targets
+        if is_table(target) and not column.startswith("@")
+    }
+    if found is None or not found <= own:
+        ctx.effects.copied = True
+
+
+def output_clauses(ctx: Context) -> bool:
+    """Read ``OUTPUT items [INTO target [(columns)]]``, once or twice: whether there is any."""
+    c = ctx.cursor
+    found = False
+    while c.accept("OUTPUT"):
+        found = True
+        _output_items(ctx)
+        if c.accept("INTO"):
+            _output_into(ctx)
+        else:
+            ctx.effects.results.append(None)
+    return found
+
+
+def _output_items(ctx: Context) -> None:
+    c = ctx.cursor
+    while True:
+        if not c.accept("$ACTION"):
+            ctx.lineage().walk((expressions.expression(c),), ())
+        c.output_alias()
+        if not c.accept(","):
+            return
+
+
+def _output_into(ctx: Context) -> None:
+    c = ctx.cursor
+    ctx.effects.copied = True
+    if c.kind == VARIABLE:
+        c.variable()
+    else:
+        ctx.effects.on("sql:insert", c.name(), ctx.scope)
+    if c.key == "(" and c.ahead().key != "SELECT":
+        c.names_in_parentheses()
