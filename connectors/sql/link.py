@@ -15,6 +15,12 @@ from hoopcli.sansio.events import DataReceived, Event, Peer, PeerClosed, Wakeup
 from hoopcli.sansio.layer import NOBODY, Steps, receive
 from hoopcli.sansio.tls import TlsChannel
 
+#: Servers differ in the type of the packets that carry their side of the handshake.
+_HANDSHAKE_TYPES = {
+    Peer.CLIENT: {PacketType.PRELOGIN},
+    Peer.UPSTREAM: {PacketType.PRELOGIN, PacketType.TABULAR_RESULT},
+}
+
 
 class PeerGoneError(ProtocolError):
     """The peer closed its end; nothing can be told it any more."""
@@ -78,7 +84,7 @@ class Link:
                 return reader.rest()
             message = yield from self.message(reader, data)
             data = b""
-            if message.type is not PacketType.PRELOGIN:
+            if message.type not in _HANDSHAKE_TYPES[self.peer]:
                 raise ProtocolError("the TLS handshake was interrupted by another message")
             pending = [channel.handshake(message.payload)]
 

@@ -1,0 +1,171 @@
+"""The loop after the login: a request is authorised, forwarded as it is, and its answer filtered on the way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from connectors.sql.accept import Accepted
+from connectors.sql.answer import Answer
+from connectors.sql.link import PeerGoneError
+from connectors.sql.replies import attention_acknowledged, error_message
+from connectors.sql.tds.packet import Message, MessageReader, PacketType, PayloadStream, Status, packetize
+from connectors.sql.tds.request import decode_request
+from connectors.sql.tsql.names import Scope
+from connectors.sql.understand import Handles, Understood, understand
+from connectors.sql.upstream import LoggedIn
+from hoopcli.errors import ProtocolError
+from hoopcli.model.outcome import Status as Ending
+from hoopcli.sansio.commands import Authorize, CancelAuthorize, ClosePeer, Record, SendData
+from hoopcli.sansio.events import DataReceived, Deny, Event, Peer, PeerClosed, Permit
+from hoopcli.sansio.layer import BOTH, CLIENT, Layer, Steps, receive
+from hoopcli.spi import LayerContext
+
+DENIED = 50403
+BROKEN = 50502
+_ATTENTION = packetize(PacketType.ATTENTION, [])
+_RESETS = Status.RESET_CONNECTION | Status.RESET_CONNECTION_SKIP_TRAN
+
+
+class Exchanges:
+    """One logged-in connection, from its first request to its end."""
+
+    def __init__(self, context: LayerContext, client: Accepted, upstream: LoggedIn) -> None:
+        self._context = context
+        self._client = client.link
+        self._upstream = upstream.link
+        self._client_size = client.packet_size
+        self._upstream_size = upstream.packet_size
+        self._requests = MessageReader(packet_size=client.packet_size)
+        self._home = Scope(upstream.database or context.target.options.get("database", "master"))
+        self._scope = self._home
+        self._handles = Handles()
+        self._announced: tuple[str, ...] = ()
+
+    def serve(self) -> Layer:
+        """Handle requests until a peer leaves."""
+        while True:
+            for message in self._requests.feed(b""):
+                assert isinstance(message, Message)
+                yield from self._handle(message)
+            event = yield from receive(BOTH)
+            if not isinstance(event, DataReceived):
+                return
+            if event.peer is Peer.UPSTREAM:
+                raise ProtocolError("the upstream spoke without being asked")
+            self._take(event.data)
+
+    def _take(self, data: bytes) -> None:
+        """Buffer client bytes; the reader decodes them when asked for messages."""
+        self._requests.feed(self._client.opened(data))
+
+    def _handle(self, message: Message) -> Steps[None]:
+        if message.type is PacketType.ATTENTION:
+            yield self._deliver(attention_acknowledged())  # nothing runs, so nothing is to be cancelled
+            return
+        if message.ignored:
+            yield self._deliver(error_message(DENIED, "the request was given up midway"))
+            return
+        if message.status & _RESETS:
+            self._handles.forget()
+            self._scope = self._home
+        request = decode_request(message.type, message.payload)
+        understood = understand(request, message.payload, self._scope, self._handles, self._announced)
+        self._announced = ()
+        reply = yield from self._authorize(understood)
+        match reply:
+            case Permit():
+                yield from self._run(message, understood, reply)
+            case Deny():
+                yield self._deliver(
+                    error_message(DENIED, f"hoop: {reply.message}", reply.hint, procedure=understood.procedure)
+                )
+            case None:
+                yield self._deliver(attention_acknowledged())
+
+    def _authorize(self, understood: Understood) -> Steps[Permit | Deny | None]:
+        """Wait for the decision; None if the client cancelled. Hearing it hang up ends the layer."""
+        yield Authorize(understood.statement)
+        while True:
+            event = yield from receive(CLIENT)
+            match event:
+                case Permit() | Deny():
+                    return event
+                case DataReceived(data=data):
+                    if self._cancelled(data):
+                        yield CancelAuthorize()
+                        return None
+                case PeerClosed(peer=peer):
+                    yield CancelAuthorize()
+                    raise PeerGoneError(f"the {peer.value} closed the connection while a statement waited")
+
+    def _cancelled(self, data: bytes) -> bool:
+        """Whether these bytes of a waiting client complete an ATTENTION, the only thing that it may send."""
+        for message in self._requests.feed(self._client.opened(data)):
+            if message.type is not PacketType.ATTENTION:
+                raise ProtocolError("the client sent a request before the last one was answered")
+            return True
+        return False
+
+    def _run(self, message: Message, understood: Understood, permit: Permit) -> Steps[None]:
+        """Forward the very bytes that were authorised, and deliver the answer through the filter."""
+        yield self._upstream.send(packetize(message.type, [message.payload], self._upstream_size, message.status))
+        answer = Answer(self._context, understood, permit, self._client_size)
+        stream = PayloadStream()
+        cancelling = False
+        while not answer.complete(cancelling=cancelling):
+            event = yield from receive(BOTH)
+            if isinstance(event, DataReceived) and event.peer is Peer.CLIENT:
+                if not cancelling and self._cancelled(event.data):
+                    cancelling = True
+                    yield self._upstream.send(_ATTENTION)
+                continue
+            yield from self._pass_on(event, stream, answer)
+        yield Record(answer.outcome(Ending.CANCELLED if cancelling else None))
+        self._learn(answer, understood)
+
+    def _pass_on(self, event: Event, stream: PayloadStream, answer: Answer) -> Steps[None]:
+        if not isinstance(event, DataReceived):
+            yield from self._lost(event, answer)
+        assert isinstance(event, DataReceived)
+        try:
+            packets = answer.feed(stream.feed(self._upstream.opened(event.data)))
+        except ProtocolError as error:
+            yield from self._cut_off(answer, error)
+            raise
+        if packets:
+            yield self._client.send(packets)
+
+    def _lost(self, event: Event, answer: Answer) -> Steps[None]:
+        assert isinstance(event, PeerClosed)
+        yield Record(answer.outcome(Ending.LOST))
+        if event.peer is Peer.UPSTREAM:
+            yield from self._tell(answer, "hoop: the upstream closed the connection before its answer was complete")
+        raise PeerGoneError(f"the {event.peer.value} closed the connection midway")
+
+    def _cut_off(self, answer: Answer, error: ProtocolError) -> Steps[None]:
+        """Nothing more of this answer may pass: say so, record what did, and give the upstream up."""
+        yield Record(replace(answer.outcome(Ending.BLOCKED), errors=(error.message,)))
+        yield from self._tell(answer, f"hoop: the result was cut off: {error.message}", error.hint)
+        yield ClosePeer(Peer.CLIENT)
+        yield ClosePeer(Peer.UPSTREAM)
+
+    def _tell(self, answer: Answer, message: str, hint: str = "") -> Steps[None]:
+        """End the answer with an error, if it stands between two tokens."""
+        packets = answer.abort(error_message(BROKEN, message, hint))
+        if packets:
+            yield self._client.send(packets)
+
+    def _deliver(self, tokens: bytes) -> SendData:
+        return self._client.send(packetize(PacketType.TABULAR_RESULT, [tokens], self._client_size))
+
+    def _learn(self, answer: Answer, understood: Understood) -> None:
+        """Keep what the answer says of the session's state: its database, new and released handles."""
+        if answer.database:
+            self._scope = replace(self._scope, database=answer.database)
+        if answer.failed:
+            return
+        self._announced = understood.bulk_tables
+        for handle in answer.handles[: understood.handles_out]:
+            self._handles.texts[handle] = understood.text_out
+        for handle in understood.released:
+            self._handles.texts.pop(handle, None)

@@ -1,0 +1,105 @@
+"""Which cells of a result are masked: the columns' sources, as the classifier told them, against the masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.sql.tds.colmetadata import Column
+from connectors.sql.tds.response import BlockedError
+from connectors.sql.tsql.classify import Batch, Output
+from connectors.sql.tsql.names import segment
+from hoopcli.masking.masker import Masking, StreamMasker
+from hoopcli.model.decision import Mask
+
+HIDDEN = "the text of this message is hidden, because the statement reads masked columns"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMask:
+    """One mask of the policy, as it applies to the cells of a column."""
+
+    mask: Mask
+    masking: Masking
+
+    @property
+    def id(self) -> str:
+        """The mask's id, to count by."""
+        return self.mask.id
+
+    def apply(self, value: str, max_chars: int | None) -> str | None:
+        """The masked form of a value, at most ``max_chars`` long; None for NULL."""
+        return self.masking.apply(self.mask, value, max_chars)
+
+
+class ResultPlan:
+    """The masks of one decision for the results of one request."""
+
+    def __init__(self, masking: Masking, batches: Sequence[Batch]) -> None:
+        self.masking = masking
+        self._batches = batches
+        self._outputs = batches[0].outputs if len(batches) == 1 else None
+        self._tables = frozenset(table for batch in batches for table in batch.reads)
+        self._touched = any(batch.facts["reads_unknown"] for batch in batches) or any(
+            masking.could_match(table) for table in self._tables
+        )
+
+    def columns(self, columns: Sequence[Column]) -> Sequence[FieldMask | None]:
+        """The mask of each column. Raises BlockedError if the result is not what the statement said."""
+        if not self.masking.fields or not self._touched:
+            return [None] * len(columns)
+        return [self._field(names) for names in self._sources([column.name for column in columns])]
+
+    def return_value(self, name: str) -> FieldMask | None:
+        """The mask of an output parameter: what flows into it is not followed, so every masked table counts."""
+        return self._field(self._anything(name)) if self.masking.fields and self._touched else None
+
+    def message(self, text: str) -> tuple[str, Mapping[str, int]]:
+        """An error or info text as the client may see it, and what was masked in it."""
+        if self.masking.fields and self._touched:
+            return HIDDEN, {}
+        return self.masking.detect(text)
+
+    def text(self, value: str) -> tuple[str, Mapping[str, int]]:
+        """A value with what the detectors find in it masked, and the counts."""
+        return self.masking.detect(value)
+
+    def stream(self) -> StreamMasker:
+        """The same for a value that comes in pieces."""
+        return self.masking.stream()
+
+    def _field(self, names: Iterable[str]) -> FieldMask | None:
+        mask = self.masking.for_field(names)
+        return None if mask is None else FieldMask(mask, self.masking)
+
+    def _sources(self, names: Sequence[str]) -> list[set[str]]:
+        """The qualified columns that each column of a result may come from."""
+        outputs = self._outputs
+        if outputs is None:
+            return [self._anything(name) for name in names]
+        stars = [at for at, output in enumerate(outputs) if output.star]
+        if not stars:
+            if len(outputs) != len(names):
+                raise BlockedError(f"the result has {len(names)} columns, but its statement returns {len(outputs)}")
+            return [_of(output, name) for output, name in zip(outputs, names, strict=True)]
+        before, after = outputs[: stars[0]], outputs[stars[-1] + 1 :]
+        if len(names) < len(before) + len(after):
+            raise BlockedError(f"the result has {len(names)} columns, fewer than its statement returns")
+        middle = names[len(before) : len(names) - len(after)]
+        starred = outputs[stars[0] : stars[-1] + 1]
+        return [
+            *(_of(output, name) for output, name in zip(before, names, strict=False)),
+            *(set[str]().union(*(_of(output, name) for output in starred)) for name in middle),
+            *(_of(output, name) for output, name in zip(after, names[len(names) - len(after) :], strict=True)),
+        ]
+
+    def _anything(self, name: str) -> set[str]:
+        """What a column of this name may come from when the statement does not tell."""
+        return {f"{table}.{segment(name)}" for table in self._tables} | {segment(name)}
+
+
+def _of(output: Output, name: str) -> set[str]:
+    sources = set(output.sources or ())
+    if output.star:
+        sources.update(f"{table}.{segment(name)}" for table in output.tables)
+    return sources

@@ -1,0 +1,130 @@
+"""A broker in a thread of its own, for tests that drive it with real, blocking clients."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hoopcli.ledger.keys import file_key
+from hoopcli.ledger.store import Ledger
+from hoopcli.ledger.writer import LedgerWriter
+from hoopcli.policy.document import load
+from hoopcli.policy.engine import Engine
+
+from connectors.sql.connector import SqlConnector
+from hoopcli.model.access import Connection, Principal, PrincipalKind
+from hoopcli.proxy.approvals import Approvals
+from hoopcli.proxy.run import run
+from hoopcli.proxy.session import LiveSession, Services, serve
+from hoopcli.sansio.events import Credential
+
+T = TypeVar("T")
+
+SA = Credential("password", "upstream-secret", "sa")
+
+AGENT = Principal("agent:claire", PrincipalKind.AGENT, groups=frozenset({"ai-agents"}), on_behalf_of="omar@example.com")
+ENGINEER = Principal("omar@example.com", groups=frozenset({"engineers"}))
+DBA = Principal("nadia@example.com", groups=frozenset({"dba"}))
+
+
+class FixedCredentials:
+    """The same credential for everybody, and a note of how often it was asked for."""
+
+    def __init__(self, credential: Credential) -> None:
+        self.credential = credential
+        self.asked: list[tuple[str, bool]] = []
+
+    async def get(self, connection: Connection, resource: str, fresh: bool) -> Credential:
+        self.asked.append((resource, fresh))
+        return self.credential
+
+
+class RunningBroker:
+    """One live session and the means to look behind it."""
+
+    def __init__(self, live: LiveSession, services: Services, loop: asyncio.AbstractEventLoop) -> None:
+        self.live = live
+        self.listen = live.listen
+        self.services = services
+        self.approvals: Approvals = services.approvals
+        self._loop = loop
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Run a function on the broker's loop."""
+
+        async def on_loop() -> T:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(on_loop(), self._loop).result(10)
+
+
+@contextmanager
+def broker(
+    folder: Path,
+    options: Mapping[str, str],
+    policy: str,
+    *,
+    principal: Principal = AGENT,
+    credential: Credential = SA,
+    reason: str = "",
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Iterator[RunningBroker]:
+    """Serve one session of the SQL connector until the block ends; its ledger stays in ``folder``."""
+    ready = threading.Event()
+    started: list[RunningBroker] = []
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    async def main() -> None:
+        writer = LedgerWriter(Ledger.open(folder / "ledger.db", file_key(folder / "ledger.key")))
+        approvals = Approvals(folder / "approvals.db", now)
+        try:
+            services = Services(
+                Engine(load(policy)), writer, approvals, FixedCredentials(credential), b"k" * 32, folder, now
+            )
+            connection = Connection("azure-sql", "sql", options)
+            async with serve(
+                SqlConnector(), connection, principal, services, reason=reason, ttl=timedelta(minutes=10)
+            ) as live:
+                started.append(RunningBroker(live, services, asyncio.get_running_loop()))
+                ready.set()
+                await asyncio.to_thread(done.wait)
+        finally:
+            approvals.close()
+            writer.close()
+
+    def target() -> None:
+        try:
+            run(main())
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
+            failures.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=target, name="broker")
+    thread.start()
+    ready.wait(30)
+    try:
+        if started:
+            yield started[0]
+    finally:
+        done.set()
+        thread.join(30)
+    if failures:
+        raise failures[0]
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Wait until the condition holds; its value."""
+    import time
+
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+    return value
