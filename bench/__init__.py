@@ -1,0 +1,1 @@
+"""Measurements, each as a ratio of direct to brokered in one run. Run: ``make bench``."""

@@ -1,0 +1,98 @@
+"""The stage of a measurement: an upstream and a broker, each in a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SA_SECRET = "upstream-secret"  # noqa: S105 - the demo upstream's own
+POLICY_HEAD = """
+version: 1
+rules:
+  - id: all-reads
+    effect: allow
+    verbs: ["sql:*"]
+    resources: ["*"]
+"""
+MASKS = {
+    "no masks": "",
+    "one masked column": """
+masks:
+  - id: secret-column
+    fields: ["*.dbo.big.email"]
+    method: {keep_last: 4}
+""",
+    "detectors on": """
+masks:
+  - id: shapes
+    detectors: [credit_card, email, us_ssn, azure_key, jwt, private_key]
+    method: redact
+""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a client connects; ``pid`` is the process to watch."""
+
+    port: int
+    user: str
+    secret: str
+    pid: int
+    database: str = "shop"
+
+    def odbc(self, encrypt: str = "no") -> str:
+        """The connection string, without a driver."""
+        return (
+            f"Server=127.0.0.1,{self.port};Database={self.database};UID={self.user};PWD={self.secret};"
+            f"Encrypt={encrypt};TrustServerCertificate=yes"
+        )
+
+
+@contextmanager
+def upstream(*arguments: str) -> Iterator[Endpoint]:
+    """The demo's upstream in a process of its own."""
+    command = [sys.executable, "-m", "connectors.sql.demo", "--port", "0", *arguments]
+    with _running(command, dict(os.environ)) as (said, pid):
+        yield Endpoint(said["port"], said.get("user", "sa"), said.get("password", SA_SECRET), pid)
+
+
+@contextmanager
+def broker(target: Endpoint, masks: str = "", encrypt: str = "off") -> Iterator[Endpoint]:
+    """``hoop connect`` in a process of its own, with a ledger on disk."""
+    with tempfile.TemporaryDirectory(prefix="hoop-bench-") as name:
+        folder = Path(name)
+        (folder / "policy.yaml").write_text(POLICY_HEAD + masks)
+        (folder / "config.toml").write_text(
+            f'policy = "{folder / "policy.yaml"}"\nstate_dir = "{folder / "state"}"\n'
+            f'[connections.bench]\nkind = "sql"\nserver = "127.0.0.1"\nport = "{target.port}"\n'
+            f'database = "{target.database}"\nauth = "password"\nuser = "{target.user}"\n'
+            f'secret = "env:BENCH_SECRET"\nencrypt = "{encrypt}"\ntrust_server_certificate = "yes"\n'
+        )
+        environment = dict(os.environ, HOOP_CONFIG=str(folder / "config.toml"), BENCH_SECRET=target.secret)
+        command = [str(Path(sys.executable).with_name("hoop")), "connect", "bench", "--format", "json"]
+        with _running(command, environment) as (said, pid):
+            yield Endpoint(int(said["port"]), said["user"], said["secret"], pid, target.database)
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[tuple[dict[str, str | int], int]]:
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{command[0]} said nothing and ended with {process.wait(10)}")
+        yield json.loads(line), process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        process.stdout.close()
