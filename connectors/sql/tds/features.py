@@ -27,6 +27,7 @@ class FeatureId(IntEnum):
     AZURESQLDNSCACHING = 0x0B
     JSONSUPPORT = 0x0D
     VECTORSUPPORT = 0x0E
+    USERAGENT = 0x10
 
 
 @dataclass(frozen=True, slots=True)
