@@ -43,13 +43,36 @@ class Column:
         return replace(self, type=self.type.nullable, flags=self.flags | ColumnFlag.NULLABLE)
 
 
-def read_columns(reader: Reader) -> tuple[Column, ...] | None:
-    """Read a COLMETADATA after its token; ``None`` says that the columns are those already known.
+class ColumnsReader:
+    """Reads a COLMETADATA that comes in pieces, each time from the column where it got stuck."""
 
-    Raises TruncatedError, ProtocolError; also for encrypted columns, which hoop never negotiates.
-    """
-    count = reader.u16()
-    return None if count == _NO_METADATA else tuple(_read_column(reader) for _ in range(count))
+    def __init__(self) -> None:
+        self._columns: list[Column] = []
+        self._count: int | None = None
+        self._offset = 0
+
+    def read(self, reader: Reader) -> tuple[Column, ...] | None:
+        """Read on; ``reader`` always stands behind the token. ``None`` says that the columns are those already known.
+
+        Raises TruncatedError: call again with more. Raises ProtocolError, also for encrypted columns, which hoop never
+        negotiates.
+        """
+        start = reader.position
+        reader.position += self._offset
+        if self._count is None:
+            self._count = reader.u16()
+            self._offset = reader.position - start
+        if self._count == _NO_METADATA:
+            return None
+        while len(self._columns) < self._count:
+            self._columns.append(_read_column(reader))
+            self._offset = reader.position - start
+        return tuple(self._columns)
+
+
+def read_columns(reader: Reader) -> tuple[Column, ...] | None:
+    """Read a whole COLMETADATA after its token, as ``ColumnsReader``."""
+    return ColumnsReader().read(reader)
 
 
 def _read_column(reader: Reader) -> Column:

@@ -110,7 +110,7 @@ def read_tokens(payload: bytes) -> Iterator[Token]:
         token = reader.u8()
         if token == TokenType.COLMETADATA:
             metadata = ColMetadata(read_columns(reader))
-            columns = metadata.columns or columns
+            columns = columns if metadata.columns is None else metadata.columns
             yield metadata
         elif token in (TokenType.ROW, TokenType.NBCROW):
             yield Row(_read_row(reader, columns, compressed=token == TokenType.NBCROW))

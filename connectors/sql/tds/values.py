@@ -95,7 +95,8 @@ def _pad(info: TypeInfo, raw: bytes) -> bytes:
     return raw + (b" \x00" if info.id is _T.NCHAR else b" ") * ((info.size - len(raw)) // (1 + (info.id is _T.NCHAR)))
 
 
-def _decode_int(info: TypeInfo, raw: bytes) -> int:
+def decode_int(info: TypeInfo, raw: bytes) -> int:
+    """An integer of any size; only tinyint is unsigned."""
     return int.from_bytes(raw, "little", signed=len(raw) > 1)
 
 
@@ -166,7 +167,7 @@ _DATETIMES = (_T.DATETIME, _T.DATETIM4, _T.DATETIMN)
 _FAMILIES: tuple[
     tuple[tuple[TypeId, ...], Callable[[TypeInfo, bytes], Value], Callable[[TypeInfo, Any], bytes]], ...
 ] = (
-    (_INTS, _decode_int, _encode_int),
+    (_INTS, decode_int, _encode_int),
     (_DECIMALS, _decode_decimal, _encode_decimal),
     (_MONEYS, _decode_money, _encode_money),
     (_FLOATS, _decode_float, lambda info, value: struct.pack(_float_format(info), value)),

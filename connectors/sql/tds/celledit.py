@@ -1,0 +1,221 @@
+"""The treatment of one column: how its cells are masked or looked at before they pass.
+
+An edit takes a whole cell as it lies in the row and returns it as it may be delivered. A value too long to be held
+whole goes through a sink (``longcell``) instead. What is masked is added to the tally, by the id of the mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from connectors.sql.tds.buffer import Reader
+from connectors.sql.tds.cells import NULLS, read_cell, write_cell
+from connectors.sql.tds.longcell import DetectingSink, NullSink, Sink
+from connectors.sql.tds.masks import CellMask, Plan
+from connectors.sql.tds.rowscan import Edit
+from connectors.sql.tds.types import Layout, TypeId, TypeInfo
+from connectors.sql.tds.values import decode_text, encode_text, join_variant, split_variant
+
+Tally: TypeAlias = dict[str, int]
+#: The new raw value; the very same object if nothing changes; ``None`` for NULL.
+Change: TypeAlias = Callable[[bytes], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What happens to the cells of a column. ``nullable`` says that they may become NULL."""
+
+    info: TypeInfo
+    edit: Edit | None = None
+    sink: Callable[[], Sink] | None = None
+    nullable: bool = False
+
+
+def add(tally: Tally, counts: Mapping[str, int]) -> None:
+    """Add counts to a tally."""
+    for id_, count in counts.items():
+        tally[id_] = tally.get(id_, 0) + count
+
+
+def mask_cells(info: TypeInfo, mask: CellMask, tally: Tally) -> Treatment:
+    """Every value masked: text in its own encoding and width, all else NULL."""
+    layout = info.nullable.layout
+    if layout is Layout.FIXED:
+        return Treatment(info)  # the type that has only NULL
+    null = NULLS[layout]
+
+    def sink() -> Sink:
+        return NullSink(null, mask.id, tally)
+
+    if info.id is TypeId.SSVARIANT:
+        return Treatment(info, _edit(info, _masked_variant(mask, tally)), sink, nullable=True)
+    if info.codec is None or info.id is TypeId.JSON:
+        return Treatment(info, _nulled(null, mask.id, tally), sink, nullable=True)
+    return Treatment(info, _edit(info, _masked_text(info, mask, tally)), sink, nullable=True)
+
+
+def detect_in_cells(info: TypeInfo, plan: Plan, tally: Tally, warm: Callable[[], object]) -> Treatment:
+    """What detectors find in text is masked in place; bytes and variants in which they find something become NULL.
+
+    ``warm`` is called for each cell that deserves a look. Binary values too long to be held whole are not looked at.
+    """
+    change: Change
+    if info.id is TypeId.SSVARIANT:
+        change = _detected_variant(plan, tally)
+    elif info.codec is not None:
+        change = _detected_text(info, plan, tally)
+    elif info.binary:
+        change = _detected_bytes(plan, tally)
+    else:
+        return Treatment(info)
+
+    def guarded(raw: bytes) -> bytes | None:
+        if not plan.suspect(raw):
+            return raw
+        warm()
+        return change(raw)
+
+    codec = info.codec
+    if codec is None:
+        return Treatment(info, _edit(info, guarded), nullable=True)
+    return Treatment(info, _edit(info, guarded), lambda: DetectingSink(info.layout, codec, plan.stream(), tally))
+
+
+def _nulled(null: bytes, id_: str, tally: Tally) -> Edit:
+    def edit(cell: bytes) -> bytes:
+        if cell != null:
+            tally[id_] = tally.get(id_, 0) + 1
+        return null
+
+    return edit
+
+
+def _edit(info: TypeInfo, change: Change) -> Edit:
+    """Lift a change of raw values to whole cells."""
+    if info.layout is Layout.SHORT:
+        return _edit_short(change)
+
+    def edit(cell: bytes) -> bytes:
+        raw = read_cell(Reader(cell), info)
+        new = raw and change(raw)
+        if new is raw:
+            return cell
+        if info.layout is Layout.TEXT and new is not None:
+            pointer = cell[: cell[0] + 9]
+            return pointer + len(new).to_bytes(4, "little") + new
+        return write_cell(info, new)
+
+    return edit
+
+
+def _edit_short(change: Change) -> Edit:
+    def edit(cell: bytes) -> bytes:
+        if len(cell) == 2:  # NULL, or empty
+            return cell
+        raw = cell[2:]
+        new = change(raw)
+        if new is raw:
+            return cell
+        return b"\xff\xff" if new is None else len(new).to_bytes(2, "little") + new
+
+    return edit
+
+
+def _masked_text(info: TypeInfo, mask: CellMask, tally: Tally) -> Change:
+    codec, padded, id_ = info.codec or "", info.padded, mask.id
+    width = _width(info)
+
+    def change(raw: bytes) -> bytes | None:
+        value = decode_text(raw, codec)
+        if padded:
+            value = value.rstrip(" ")
+            if not value:
+                return raw
+        tally[id_] = tally.get(id_, 0) + 1
+        form = mask.apply(value, width)
+        return None if form is None else _fitted(info, encode_text(form, codec))
+
+    return change
+
+
+def _width(info: TypeInfo) -> int | None:
+    """How many characters a value may have; ``None`` for those without a small limit."""
+    if info.layout not in (Layout.SHORT, Layout.BYTE):
+        return None
+    return info.size // 2 if info.codec == "utf-16-le" else info.size
+
+
+def _fitted(info: TypeInfo, raw: bytes) -> bytes | None:
+    """A masked form padded as its type wants; ``None`` if it does not fit."""
+    if _width(info) is None:
+        return raw
+    if info.padded:
+        blank = b" \x00" if info.codec == "utf-16-le" else b" "
+        raw += blank * ((info.size - len(raw)) // len(blank))
+    return raw if len(raw) <= info.size else None
+
+
+def _detected_text(info: TypeInfo, plan: Plan, tally: Tally) -> Change:
+    codec = info.codec or ""
+
+    def change(raw: bytes) -> bytes | None:
+        text, counts = plan.text(decode_text(raw, codec))
+        if not counts:
+            return raw
+        add(tally, counts)
+        return _fitted(info, _clipped(info, encode_text(text, codec)))
+
+    return change
+
+
+def _clipped(info: TypeInfo, raw: bytes) -> bytes:
+    """As much of a text as fits its type, in whole characters."""
+    if _width(info) is None or len(raw) <= info.size:
+        return raw
+    codec = info.codec or ""
+    return raw[: info.size].decode(codec, "ignore").encode(codec, "ignore")
+
+
+def _detected_bytes(plan: Plan, tally: Tally) -> Change:
+    """Bytes are read as 8-bit text and as UTF-16 from either parity."""
+
+    def change(raw: bytes) -> bytes | None:
+        readings = (raw.decode("latin-1"), raw.decode("utf-16-le", "replace"), raw[1:].decode("utf-16-le", "replace"))
+        for reading in readings:
+            _, counts = plan.text(reading)
+            if counts:
+                add(tally, counts)
+                return None
+        return raw
+
+    return change
+
+
+def _masked_variant(mask: CellMask, tally: Tally) -> Change:
+    def change(raw: bytes) -> bytes | None:
+        info, value = split_variant(raw)
+        if info.codec is None:
+            tally[mask.id] = tally.get(mask.id, 0) + 1
+            return None
+        return _in_variant(info, value, raw, _masked_text(info, mask, tally))
+
+    return change
+
+
+def _detected_variant(plan: Plan, tally: Tally) -> Change:
+    def change(raw: bytes) -> bytes | None:
+        info, value = split_variant(raw)
+        if info.codec is None:
+            return _in_variant(info, value, raw, _detected_bytes(plan, tally)) if info.binary else raw
+        return _in_variant(info, value, raw, _detected_text(info, plan, tally))
+
+    return change
+
+
+def _in_variant(info: TypeInfo, value: bytes, raw: bytes, change: Change) -> bytes | None:
+    new = change(value)
+    if new is value:
+        return raw
+    return None if new is None else join_variant(info, new)
