@@ -67,8 +67,7 @@ def merge(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
     filtered = narrows(condition, joined=not any(same(ctx, source, target) for source in found))
     while c.accept("WHEN"):
         _branch(ctx, target, lineage, relations, filtered=filtered)
-    if output_clauses(ctx):
-        returned(ctx, target, lineage)
+    returned(ctx, output_clauses(ctx), [target], relations, lineage)
     queries.option(c)
 
 
@@ -81,7 +80,7 @@ def _begin(ctx: Context, ctes: Sequence[Cte]) -> Lineage:
 def _finish(ctx: Context, verb: str, target: Target, lineage: Lineage, assigns: list[tuple[str, Expr]]) -> None:
     """The rest of UPDATE and DELETE: OUTPUT, FROM, WHERE, OPTION; then what it all means."""
     c = ctx.cursor
-    has_output = output_clauses(ctx)
+    clauses = output_clauses(ctx)
     found, joins = sources.sources(c) if c.accept("FROM") else ((), ())
     current, condition = _where(ctx)
     queries.option(c)
@@ -90,12 +89,11 @@ def _finish(ctx: Context, verb: str, target: Target, lineage: Lineage, assigns: 
     for each in targets:
         change(ctx, verb, each, lineage)
         relations += relations_of(ctx, each, alias, lineage)
-        if has_output:
-            returned(ctx, each, lineage)
     relations += lineage.relations(others)
     lineage.walk(joins if condition is None else (*joins, condition), relations)
     for column, value in assigns:
         assigned(ctx, column, lineage.sources(value, relations), targets)
+    returned(ctx, clauses, targets, relations, lineage)
     joined = bool(found) and sum(same(ctx, source, targets[0]) for source in found) <= 1
     if any(isinstance(each, tuple) and not is_table(each) for each in targets):
         return
@@ -168,7 +166,7 @@ def _statistics(ctx: Context) -> None:
             c.expect("PERCENT", "ROWS")
         else:
             c.identifier()
-            if c.accept("="):
-                c.take()
+            if c.accept("=") and not c.accept("ON", "OFF"):
+                c.number()
         if not c.accept(","):
             return

@@ -66,7 +66,7 @@ def classify_procedure(name: str, scope: Scope) -> Batch:
         parts = cursor.name()
         if cursor.kind != END:
             raise cursor.doubt("the end of the name")
-        ctx = Context(cursor, scope, _nested(scope, 0))
+        ctx = Context(cursor, scope, _nested(0))
         ctx.effects.statements = 1
         call(ctx, parts)
         return [SqlStatement(name, ctx.effects.summary())], ctx.effects, False
@@ -106,7 +106,7 @@ def _read(cursor: Cursor, scope: Scope, depth: int) -> tuple[list[SqlStatement],
     """Read statement after statement until no token is left."""
     if depth > _MAX_DEPTH:
         raise Doubt(f"Texts execute texts more than {_MAX_DEPTH} deep.")
-    ctx = Context(cursor, scope, _nested(scope, depth))
+    ctx = Context(cursor, scope, _nested(depth))
     whole = Effects()
     found: list[SqlStatement] = []
     while True:
@@ -122,8 +122,8 @@ def _read(cursor: Cursor, scope: Scope, depth: int) -> tuple[list[SqlStatement],
         whole.merge(ctx.effects)
 
 
-def _nested(scope: Scope, depth: int) -> Callable[[str], Effects]:
-    def read(text: str) -> Effects:
+def _nested(depth: int) -> Callable[[str, Scope], Effects]:
+    def read(text: str, scope: Scope) -> Effects:
         return _read(Cursor(text), scope, depth + 1)[1]
 
     return read

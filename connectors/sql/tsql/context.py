@@ -19,12 +19,12 @@ class Context:
 
     ``scope`` follows USE; ``conditional`` counts the branches and loops around the statement; ``jumps`` and ``moved``
     say that the batch has a GOTO and a USE, which together leave the database unknown. ``nested`` reads a text that
-    the batch executes.
+    the batch executes, in the scope that it has there.
     """
 
     cursor: Cursor
     scope: Scope
-    nested: Callable[[str], Effects]
+    nested: Callable[[str, Scope], Effects]
     effects: Effects = field(default_factory=Effects)
     conditional: int = 0
     jumps: bool = False

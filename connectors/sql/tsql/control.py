@@ -140,6 +140,7 @@ def declare_cursor(ctx: Context) -> None:
     query = ctx.query()
     ctx.effects.act("sql:select")
     ctx.lineage(ctes).outputs(query)
+    ctx.effects.limited &= query.limited
     ctx.effects.copied = True
     if not c.accept("FOR"):
         return

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from connectors.sql.tsql.lexer import END, NAME, NUMBER, ODD_NAME, STRING, VARIABLE, WORD, Doubt, Token, lex
+from connectors.sql.tsql.lexer import BINARY, END, NAME, NUMBER, ODD_NAME, STRING, VARIABLE, WORD, Doubt, Token, lex
 from connectors.sql.tsql.tree import Parts
 from connectors.sql.tsql.words import RESERVED, SOFT_STARTS, STARTS
 
 MAX_DEPTH = 64
+_ARTICLE = {**dict.fromkeys((STRING, NUMBER, BINARY, VARIABLE, ODD_NAME), "a"), END: "the"}
 
 
 class Cursor:
@@ -43,7 +44,7 @@ class Cursor:
         """Read any one token."""
         token = self.tokens[self.at]
         if token.kind == END:
-            raise self.doubt("more text")
+            raise self.doubt("more")
         self.at += 1
         return token
 
@@ -83,7 +84,7 @@ class Cursor:
             self.at += 1
             return token.value
         if token.kind == ODD_NAME:
-            raise Doubt(f"The name {token.value!a} is not plain ASCII: a collation may hold it equal to another.")
+            raise Doubt(f"The name {token.value!a} is not plain: a collation may hold it equal to another.")
         raise self.doubt("a name")
 
     def is_identifier(self) -> bool:
@@ -159,9 +160,9 @@ class Cursor:
             depth += (token.key == "(") - (token.key == ")")
 
     def doubt(self, wanted: str) -> Doubt:
-        """The Doubt that something else was wanted here."""
+        """The Doubt that something else was wanted here; it quotes no literal, which may be a secret."""
         token = self.token
-        found = "the end" if token.kind == END else ascii(self.text[token.start : min(token.end, token.start + 40)])
+        found = token.key or (f"[{token.value}]" if token.kind == NAME else f"{_ARTICLE[token.kind]} {token.kind}")
         return Doubt(f"Expected {wanted} at offset {token.start}, found {found}.")
 
     def _refuse(self, wanted: str) -> str:

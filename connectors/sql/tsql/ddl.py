@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
-from connectors.sql.tsql.lexer import END, Doubt
+from connectors.sql.tsql.lexer import END, STRING, Doubt
 from connectors.sql.tsql.names import securable
 from connectors.sql.tsql.tree import Parts
 from connectors.sql.tsql.words import SOFT_STARTS, STARTS
@@ -30,22 +30,18 @@ _SERVER_KINDS = frozenset(
     {"LOGIN", "ENDPOINT", "CREDENTIAL", "SERVER ROLE", "SERVER AUDIT", "SERVER AUDIT SPECIFICATION", "EVENT SESSION",
      "AVAILABILITY GROUP", "RESOURCE POOL", "EXTERNAL RESOURCE POOL", "CRYPTOGRAPHIC PROVIDER", "EVENT NOTIFICATION"}
 )  # fmt: skip
-_NAMELESS = {
-    "MASTER KEY": "sql:",
-    "SERVICE MASTER KEY": "sql:",
-    "DATABASE ENCRYPTION KEY": "sql:",
-    "DATABASE SCOPED CONFIGURATION": "sql:configure",
-    "SERVER CONFIGURATION": "sql:configure",
-    "RESOURCE GOVERNOR": "sql:configure",
-}
+_CONFIGURATIONS = frozenset({"DATABASE SCOPED CONFIGURATION", "SERVER CONFIGURATION", "RESOURCE GOVERNOR"})
+_NAMELESS = _CONFIGURATIONS | {"MASTER KEY", "SERVICE MASTER KEY", "DATABASE ENCRYPTION KEY"}
+_OF_SERVER = frozenset({"SERVICE MASTER KEY", "SERVER CONFIGURATION", "RESOURCE GOVERNOR"})
 _EVERY_KIND = (
-    _SCHEMA_KINDS | _MODULES | _DATABASE_KINDS | _SERVER_KINDS | frozenset(_NAMELESS)
+    _SCHEMA_KINDS | _MODULES | _DATABASE_KINDS | _SERVER_KINDS | _NAMELESS
     | {"DATABASE", "INDEX", "STATISTICS", "FULLTEXT INDEX", "AUTHORIZATION"}
 )  # fmt: skip
 _LONGEST = max(len(kind.split()) for kind in _EVERY_KIND)
 
 #: Definitions that hold no value of a table and open no other way to one.
 _INERT = frozenset({"TABLE", "INDEX", "STATISTICS", "TYPE", "SEQUENCE", "SCHEMA", "ROLE", "USER", "LOGIN"})
+_ADDED = frozenset({"SIGNATURE", "COUNTER", "SENSITIVITY"})  # what the statement ADD adds
 _INDEX_WORDS = (
     "UNIQUE", "CLUSTERED", "NONCLUSTERED", "COLUMNSTORE", "PRIMARY", "XML", "SPATIAL", "JSON", "VECTOR",
     "SELECTIVE", "ORDERED",
@@ -101,15 +97,19 @@ def trigger_switch(ctx: Context) -> None:
     _trigger_place(ctx, ("sql:alter",))
 
 
-def tail(c: Cursor, allowed: frozenset[str] = frozenset()) -> None:
+def tail(c: Cursor) -> None:
     """Read options up to the end of the statement: a semicolon, or a word that can only begin the next one."""
     while c.kind != END and c.key not in (";", "END", "ELSE"):
         if c.key == "(":
             c.balanced(frozenset({"DELETE", "UPDATE", "SET", "EXECUTE"}))
         elif _referential(c) or c.accept_all("WITH", "ROLLBACK") or c.accept_all("WITH", "EXECUTE", "AS"):
             continue
-        elif c.key in SOFT_STARTS - allowed or c.key in (":", ")"):
+        elif c.key == "MOVE" and c.ahead().kind == STRING:
+            c.take()
+        elif c.key in SOFT_STARTS or c.key in (":", ")") or (c.key == "ADD" and c.ahead().key in _ADDED):
             raise c.doubt("an option")
+        elif c.key == "AS" and c.ahead().key in ("SELECT", "WITH", "("):
+            raise c.doubt("no query in a definition")
         elif c.key in STARTS:
             return
         else:
@@ -140,7 +140,7 @@ def _define(ctx: Context, verbs: tuple[str, ...], *, first: bool) -> None:
     else:
         _named(ctx, kind, verbs)
     if kind.startswith("EXTERNAL"):
-        ctx.effects.act("sql:external")
+        ctx.effects.act("sql:external", *ctx.effects.actions[verbs[0]])
     if verbs == ("sql:alter",):
         _alteration(ctx, kind)
     elif kind not in _INERT:
@@ -171,10 +171,9 @@ def _kind(c: Cursor) -> str:
 
 
 def _nameless(ctx: Context, kind: str, verbs: tuple[str, ...]) -> None:
-    for verb in verbs:
-        ctx.effects.act(verb, securable(kind.replace(" ", "-"), "", ctx.scope))
-    if _NAMELESS[kind] != "sql:":
-        ctx.effects.act(_NAMELESS[kind])
+    resource = securable(kind, "", ctx.scope, of_server=kind in _OF_SERVER)
+    for verb in (*verbs, "sql:configure") if kind in _CONFIGURATIONS else verbs:
+        ctx.effects.act(verb, resource)
 
 
 def _named(ctx: Context, kind: str, verbs: tuple[str, ...]) -> None:
@@ -198,7 +197,7 @@ def _named(ctx: Context, kind: str, verbs: tuple[str, ...]) -> None:
         of_server = kind in _SERVER_KINDS
         scope = ctx.scope.__class__(name) if kind == "DATABASE" else ctx.scope
         for verb in verbs:
-            ctx.effects.act(verb, securable(kind.replace(" ", "-"), name, scope, of_server=of_server))
+            ctx.effects.act(verb, securable(kind, name, scope, of_server=of_server))
 
 
 def _index(ctx: Context, kind: str, verbs: tuple[str, ...]) -> None:
@@ -252,7 +251,7 @@ def securable_name(ctx: Context) -> str:
         return ctx.effects.resolve(c.name(), ctx.scope)
     name = c.identifier()
     scope = ctx.scope.__class__(name) if kind == "DATABASE" else ctx.scope
-    return securable(kind.replace(" ", "-"), name, scope, of_server=kind in _SERVER_KINDS)
+    return securable(kind, name, scope, of_server=kind in _SERVER_KINDS)
 
 
 def _module(ctx: Context, verbs: tuple[str, ...], *, first: bool) -> None:
@@ -300,8 +299,10 @@ def _alteration(ctx: Context, kind: str) -> None:
         ctx.effects.unknown()
     elif kind not in ("INDEX", "STATISTICS", "USER", "LOGIN", "SEQUENCE"):
         ctx.effects.unknown()
-    if kind not in ("TABLE", "ROLE", "SERVER ROLE", "SCHEMA"):
-        c.accept("SET", "ADD", "DROP")
+    if kind in ("DATABASE", "DATABASE SCOPED CONFIGURATION", "SERVER CONFIGURATION"):
+        c.accept("SET")
+    elif kind in ("INDEX", "LOGIN"):
+        c.accept("SET", "ENABLE", "DISABLE")
 
 
 def _table_alteration(ctx: Context) -> None:
@@ -313,7 +314,7 @@ def _table_alteration(ctx: Context) -> None:
     elif c.accept("SET"):
         c.balanced()
     elif c.accept("ENABLE", "DISABLE"):
-        c.take()
+        c.expect("TRIGGER", "CHANGE_TRACKING", "FILETABLE_NAMESPACE")
     elif c.accept("SWITCH"):
         if c.accept("PARTITION"):
             c.number()

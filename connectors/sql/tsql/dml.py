@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from connectors.sql.tsql import queries, sources
 from connectors.sql.tsql.changes import delete, merge, update
 from connectors.sql.tsql.context import Context
+from connectors.sql.tsql.effects import carries
 from connectors.sql.tsql.execute import execute
 from connectors.sql.tsql.lexer import STRING, Doubt
-from connectors.sql.tsql.lineage import NOTHING, Lineage
+from connectors.sql.tsql.lineage import Lineage
 from connectors.sql.tsql.targets import change, output_clauses, read_target, returned
 from connectors.sql.tsql.tree import Cte, Query
 
@@ -60,8 +61,7 @@ def insert(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
     if c.key == "(" and c.ahead().key not in ("SELECT", "("):
         c.names_in_parentheses()
     change(ctx, "sql:insert", target, lineage)
-    if output_clauses(ctx):
-        returned(ctx, target, lineage)
+    returned(ctx, output_clauses(ctx), [target], [], lineage)
     _rows(ctx, lineage)
     queries.option(c)
 
@@ -120,5 +120,4 @@ def _copy(ctx: Context, query: Query, lineage: Lineage) -> None:
     """Note a query whose rows go into a table or variables: from there lineage does not follow them."""
     outputs = lineage.outputs(query)
     ctx.effects.limited &= query.limited
-    if outputs is None or any(output.star or output.sources != NOTHING for output in outputs):
-        ctx.effects.copied = True
+    ctx.effects.copied |= carries(outputs)

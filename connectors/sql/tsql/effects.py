@@ -64,6 +64,11 @@ class Output:
 Outputs = tuple[Output, ...] | None
 
 
+def carries(outputs: Outputs) -> bool:
+    """Whether a result may hold a value of a table."""
+    return outputs is None or any(output.star or output.sources != frozenset() for output in outputs)
+
+
 @dataclass(slots=True)
 class Effects:
     """The gathering basin: actions by verb, tables read, results returned, and what conditions ask about.
@@ -154,7 +159,7 @@ class Effects:
         """Whether a value of a table may leave by a way that ``outputs`` does not describe."""
         if not (self.user_reads or self.reads_unknown):
             return False
-        if self.copied or self.reads_unknown or len(self.results) > 1:
+        if self.copied or self.reads_unknown or (len(self.results) > 1 and any(map(carries, self.results))):
             return True
         return any(outputs is None or any(o.sources is None for o in outputs) for outputs in self.results)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import BINARY, NUMBER, STRING, VARIABLE, Doubt, Token
-from connectors.sql.tsql.names import procedures, segment
+from connectors.sql.tsql.names import Scope, procedures, segment
 from connectors.sql.tsql.tree import Parts
 from connectors.sql.tsql.words import CONFIGURING, METADATA_PROCEDURES, SOFT_STARTS, TEXT_PROCEDURES
 
@@ -66,8 +66,8 @@ def bare_call(ctx: Context) -> None:
         c.at += 2
     arguments = _arguments(c)
     reshaped = _options(ctx)
-    if parts[-1].lower() == "sp_executesql":
-        _sp_executesql(ctx, arguments)
+    if parts[-1].lower() == "sp_executesql" and len(parts) < 4:
+        _sp_executesql(ctx, parts, arguments)
         if reshaped:
             ctx.effects.unknown()
     else:
@@ -86,6 +86,7 @@ def call(ctx: Context, parts: Parts) -> None:
         _computed(ctx)
     elif name in METADATA_PROCEDURES and len(names) == 1 and names[0].system:
         ctx.effects.reads_system = True
+        ctx.effects.results.append(None)
     else:
         ctx.effects.unknown()
 
@@ -97,7 +98,8 @@ def _computed(ctx: Context) -> None:
     ctx.effects.unknown()
 
 
-def _sp_executesql(ctx: Context, arguments: list[Argument]) -> None:
+def _sp_executesql(ctx: Context, parts: Parts, arguments: list[Argument]) -> None:
+    """A system procedure runs in the database that its name is written with, and so does its text."""
     if not arguments:
         raise Doubt("sp_executesql is called without a statement.")
     first, others = arguments[0], arguments[1:]
@@ -108,14 +110,15 @@ def _sp_executesql(ctx: Context, arguments: list[Argument]) -> None:
         return
     if any(other.output for other in others):
         ctx.effects.copied = True
-    _run(ctx, [first.value])
+    _run(ctx, [first.value], Scope(parts[0], "dbo") if len(parts) == 3 else ctx.scope)
 
 
-def _run(ctx: Context, pieces: list[Token]) -> None:
+def _run(ctx: Context, pieces: list[Token], scope: Scope) -> None:
     """Read the text that string literals make together, as the server will."""
     if any(not piece.quoted and not piece.value.isascii() for piece in pieces):
         raise Doubt("An executed string without N may change characters when it is converted to the code page.")
-    nested = ctx.nested("".join(piece.value for piece in pieces))
+    nested = ctx.nested("".join(piece.value for piece in pieces), scope)
+    nested.elsewhere |= scope.database.lower() != ctx.scope.database.lower()
     ctx.effects.merge(nested)
 
 
@@ -139,7 +142,7 @@ def _text(ctx: Context) -> None:
     elif any(piece.kind == VARIABLE for piece in pieces):
         _computed(ctx)
     else:
-        _run(ctx, pieces)
+        _run(ctx, pieces, ctx.scope)
     if _options(ctx):
         ctx.effects.unknown()
 

@@ -57,6 +57,8 @@ def _always_like(condition: Node) -> bool:
     if condition.op != "like" or len(condition.args) < 2:
         return False
     pattern = condition.args[1]
+    if isinstance(pattern, Column):
+        return pattern.doubtful and not pattern.parts[0].strip("%")
     return isinstance(pattern, Constant) and not pattern.variable and not pattern.text.strip("%")
 
 

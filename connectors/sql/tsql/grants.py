@@ -66,7 +66,7 @@ def restore(ctx: Context) -> None:
     if c.key in _RESTORE_INFO:
         c.take()
         ctx.effects.act("sql:restore")
-        tail(c, frozenset({"MOVE"}))
+        tail(c)
         return
     _copy(ctx, "sql:restore", c.expect("DATABASE", "LOG"))
 
@@ -79,4 +79,4 @@ def _copy(ctx: Context, verb: str, what: str) -> None:
     kind, scope = ("CERTIFICATE", ctx.scope) if what == "CERTIFICATE" else ("DATABASE", type(ctx.scope)(name))
     ctx.effects.act(verb, securable(kind, name, scope))
     ctx.effects.unknown()
-    tail(c, frozenset({"MOVE"}))
+    tail(c)

@@ -16,7 +16,7 @@ MAX_TOKENS = 20_000
 
 WORD = "word"  # a regular identifier or a keyword
 NAME = "name"  # a delimited identifier in plain ASCII
-ODD_NAME = "odd name"  # a delimited identifier that a collation could hold equal to another
+ODD_NAME = "doubtful name"  # a delimited identifier that a collation could hold equal to another
 STRING = "string"
 NUMBER = "number"
 BINARY = "binary"

@@ -119,6 +119,10 @@ class Lineage:
             found.append(self._relation(source, [*found, *outer]))
         return found
 
+    def project(self, items: Sequence[Item], relations: Relations) -> tuple[Output, ...]:
+        """The columns that a list of items makes of relations."""
+        return self._project(items, relations, relations)
+
     def common(self, parts: Parts) -> Known | None:
         """The common table expression of this name, if there is one in sight."""
         return self.ctes.get(parts[0].lower()) if len(parts) == 1 else None
@@ -127,17 +131,17 @@ class Lineage:
         inner = self.relations(select.sources, outer)
         relations = [*inner, *outer]
         self.walk(select.conditions, relations)
-        outputs: list[Output] = []
-        for item in select.items:
-            if isinstance(item.expr, Star):
-                if not exists:
-                    outputs += self._expand(item.expr, inner)
-            else:
-                outputs.append(self._output(item, relations))
-        return tuple(outputs), inner
+        items = [item for item in select.items if not (exists and isinstance(item.expr, Star))]
+        return self._project(items, inner, relations), inner
 
-    def _output(self, item: Item, relations: Relations) -> Output:
-        return Output(item.alias, self.sources(item.expr, relations))
+    def _project(self, items: Sequence[Item], inner: Relations, relations: Relations) -> tuple[Output, ...]:
+        outputs: list[Output] = []
+        for item in items:
+            if isinstance(item.expr, Star):
+                outputs += self._expand(item.expr, inner)
+            else:
+                outputs.append(Output(item.alias, self.sources(item.expr, relations)))
+        return tuple(outputs)
 
     def _expand(self, star: Star, inner: Relations) -> list[Output]:
         self._touched = None

@@ -11,11 +11,18 @@ import re
 from dataclasses import dataclass
 
 from connectors.sql.tsql.tree import Parts
-from connectors.sql.tsql.words import COMPATIBILITY_VIEWS, CONFIGURING, METADATA_PROCEDURES, TEXT_PROCEDURES
+from connectors.sql.tsql.words import (
+    COMPATIBILITY_VIEWS,
+    CONFIGURING,
+    METADATA_PROCEDURES,
+    SYSTEM_PROCEDURES,
+    TEXT_PROCEDURES,
+)
 
 _PLAIN = re.compile(r"[a-z0-9_@#$-]+(?: [a-z0-9_@#$-]+)*")
 _SYSTEM_SCHEMAS = frozenset({"sys", "information_schema"})
 _SYSTEM_PREFIXES = ("sp_", "xp_")
+_KNOWN_PROCEDURES = METADATA_PROCEDURES | TEXT_PROCEDURES | CONFIGURING | SYSTEM_PROCEDURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +56,14 @@ def resolve(parts: Parts, scope: Scope) -> Name:
     lowered = name.lower()
     if lowered.startswith("#"):
         return Name(f"tempdb.dbo.{segment(name)}", temporary=True)
-    schema = (schema or ("dbo" if database else scope.schema)).lower()
-    if lowered in COMPATIBILITY_VIEWS:
-        schema = "sys"
-    elsewhere = bool(server) or bool(database and database.lower() != scope.database.lower())
-    resource = ".".join((segment(database or scope.database), segment(schema), segment(name)))
     if server:
-        resource = f"{segment(server)}.{resource}"
-    return Name(resource, server, elsewhere, schema in _SYSTEM_SCHEMAS)
+        return Name(".".join(map(segment, parts)), server, elsewhere=True)
+    schema = (schema or ("dbo" if database else scope.schema)).lower()
+    if lowered in COMPATIBILITY_VIEWS and schema in ("dbo", scope.schema.lower()):
+        schema = "sys"
+    elsewhere = bool(database) and database.lower() != scope.database.lower()
+    resource = ".".join((segment(database or scope.database), segment(schema), segment(name)))
+    return Name(resource, "", elsewhere, schema in _SYSTEM_SCHEMAS)
 
 
 def procedures(parts: Parts, scope: Scope) -> tuple[Name, ...]:
@@ -70,18 +77,14 @@ def procedures(parts: Parts, scope: Scope) -> tuple[Name, ...]:
     schema = parts[-2].lower() if len(parts) > 1 else ""
     if own.server or not name.startswith(_SYSTEM_PREFIXES):
         return (own,)
-    system = Name(f"master.sys.{segment(name)}", system=True)
+    system = Name(f"master.sys.{segment(name)}", elsewhere=own.elsewhere, system=True)
     if schema == "sys":
         return (system,)
-    return (system,) if schema in ("", "dbo") and known_procedure(name) else (system, own)
-
-
-def known_procedure(name: str) -> bool:
-    """Whether a lower-case ``sp_`` or ``xp_`` name is one of the server's own that this package knows."""
-    return name.startswith("xp_") or name in METADATA_PROCEDURES or name in TEXT_PROCEDURES or name in CONFIGURING
+    return (system,) if schema in ("", "dbo") and name in _KNOWN_PROCEDURES else (system, own)
 
 
 def securable(kind: str, name: str, scope: Scope, *, of_server: bool = False) -> str:
     """The resource of what has no schema, by its class: ``shop.user::bob``, ``server.login::ann``."""
     owner = "server" if of_server else segment(scope.database)
-    return f"{owner}.{kind.lower()}::{segment(name)}"
+    securable_class = f"{owner}.{kind.lower().replace(' ', '-')}"
+    return f"{securable_class}::{segment(name)}" if name else securable_class

@@ -200,12 +200,12 @@ def _offset(c: Cursor) -> tuple[Expr, ...]:
 
 
 def _for(c: Cursor) -> bool:
-    """``FOR BROWSE``, ``FOR XML ...`` or ``FOR JSON ...``: whether the rows become a text."""
+    """``FOR XML`` and ``FOR JSON`` make the rows a text, ``FOR BROWSE`` adds hidden columns: whether there is one."""
     if c.key != "FOR" or c.ahead().key not in ("BROWSE", "XML", "JSON"):
         return False
     c.take()
     if c.accept("BROWSE"):
-        return False
+        return True
     c.take()
     _directive(c)
     while c.accept(","):

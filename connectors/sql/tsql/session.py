@@ -37,7 +37,7 @@ def set_(ctx: Context) -> None:
         c.take()
         _setting(c)
     else:
-        _switches(c)
+        _switches(ctx)
 
 
 def declare(ctx: Context) -> None:
@@ -123,6 +123,7 @@ def dbcc(ctx: Context) -> None:
     if c.kind != WORD:
         raise c.doubt("a DBCC command")
     ctx.effects.act("sql:dbcc", c.take().value.lower())
+    ctx.effects.results.append(None)
     ctx.effects.unknown()
     if c.key == "(":
         c.balanced()
@@ -182,11 +183,13 @@ def _on_off(c: Cursor) -> None:
     c.expect("ON", "OFF")
 
 
-def _switches(c: Cursor) -> None:
+def _switches(ctx: Context) -> None:
+    """Options that are on or off. NO_BROWSETABLE adds hidden columns to every result."""
+    c = ctx.cursor
     while True:
         if c.key not in SWITCHES:
             raise c.doubt("an option of SET")
-        c.take()
+        ctx.effects.copied |= c.take().key == "NO_BROWSETABLE"
         if not c.accept(","):
             break
     _on_off(c)

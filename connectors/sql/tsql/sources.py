@@ -70,7 +70,7 @@ def _primary(c: Cursor, found: list[Source], conditions: list[Expr]) -> None:
         else:
             found.append(_derived(c))
     elif c.key in FOREIGN:
-        found.append(foreign(c))
+        found.append(_foreign(c))
     elif c.key in _FULL_TEXT:
         found.append(_full_text(c, conditions))
     elif c.kind == VARIABLE:
@@ -131,8 +131,8 @@ def _row(c: Cursor) -> Select:
     return Select(tuple(Item(expr) for expr in items), limited=True)
 
 
-def foreign(c: Cursor) -> Foreign:
-    """Read rows of elsewhere: OPENROWSET, OPENQUERY, OPENDATASOURCE."""
+def foreign(c: Cursor) -> str:
+    """Read rows of elsewhere, OPENROWSET, OPENQUERY or OPENDATASOURCE: the name of where, without an alias."""
     kind = c.take().key
     name = kind.lower()
     if kind == "OPENQUERY" and c.ahead().kind != STRING:
@@ -141,8 +141,11 @@ def foreign(c: Cursor) -> Foreign:
     while c.accept("."):
         if c.key != ".":
             c.identifier()
-    if c.key == "WITH":
-        raise c.doubt("no schema of foreign rows")
+    return name
+
+
+def _foreign(c: Cursor) -> Source:
+    name = foreign(c)
     alias = c.alias()
     if alias and c.key == "(":
         c.names_in_parentheses()
@@ -172,9 +175,9 @@ def _table_or_function(c: Cursor, conditions: list[Expr]) -> Source:
     alias = c.alias()
     if c.accept("TABLESAMPLE"):
         c.accept("SYSTEM")
-        c.balanced()
+        _sample(c)
         if c.accept("REPEATABLE"):
-            c.balanced()
+            _sample(c)
     hints(c)
     if c.key == "(" and _hints_follow(c):
         _hint_list(c)
@@ -217,6 +220,16 @@ def _system_time(c: Cursor, conditions: list[Expr]) -> None:
     conditions.append(expressions.operand(c))
 
 
+def _sample(c: Cursor) -> None:
+    c.expect("(")
+    if c.kind == VARIABLE:
+        c.take()
+    else:
+        c.number()
+    c.accept("PERCENT", "ROWS")
+    c.expect(")")
+
+
 def _hints_follow(c: Cursor) -> bool:
     """Whether the parentheses here hold table hints of the old form, without WITH."""
     first, second = c.ahead(1).key, c.ahead(2).key
@@ -227,9 +240,9 @@ def _hint_list(c: Cursor) -> None:
     c.expect("(")
     while not c.accept(")"):
         if c.accept("INDEX"):
-            if c.accept("="):
-                c.take()
-            if c.key == "(":
+            if c.accept("=") and c.key != "(":
+                c.identifier()
+            else:
                 c.balanced()
         elif c.key in TABLE_HINTS:
             c.take()

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeGuard
 
 from connectors.sql.tsql import expressions, sources
 from connectors.sql.tsql.context import Context
+from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import VARIABLE, Doubt
 from connectors.sql.tsql.lineage import Lineage, Relation, Sources, table_relation
 from connectors.sql.tsql.names import resolve, segment
-from connectors.sql.tsql.tree import Expr, Foreign, Parts, Source, TableRef
+from connectors.sql.tsql.tree import NULL, Column, Expr, Foreign, Item, Parts, Source, TableRef
 from connectors.sql.tsql.words import FOREIGN
 
 #: What a statement changes: a name, a table variable (which has no resource), or rows of elsewhere.
 Target = Parts | Foreign
 
 ASSIGN = ("=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputClause:
+    """One OUTPUT clause: its columns, and whether they are ``kept`` in a table rather than returned."""
+
+    items: tuple[Item, ...]
+    kept: bool
 
 
 def read_target(ctx: Context) -> Target:
@@ -26,7 +36,7 @@ def read_target(ctx: Context) -> Target:
     if c.kind == VARIABLE:
         target = (c.variable(),)
     elif c.key in FOREIGN:
-        target = sources.foreign(c)
+        target = Foreign(sources.foreign(c))
     else:
         target = c.name()
     sources.hints(c)
@@ -53,10 +63,28 @@ def change(ctx: Context, verb: str, target: Target, lineage: Lineage) -> None:
         ctx.effects.on(verb, target, ctx.scope)
 
 
-def returned(ctx: Context, target: Target, lineage: Lineage) -> None:
-    """Note that OUTPUT returns rows of the target."""
-    if is_table(target) and lineage.common(target) is None:
-        ctx.effects.read(target, ctx.scope)
+def returned(
+    ctx: Context,
+    clauses: Sequence[OutputClause],
+    targets: Sequence[Target],
+    relations: Sequence[Relation],
+    lineage: Lineage,
+) -> None:
+    """Note what OUTPUT clauses return of the rows before and after a change, and of the ``relations`` beside them."""
+    if not clauses:
+        return
+    rows: list[Relation] = []
+    for target in targets:
+        if is_table(target) and lineage.common(target) is None:
+            ctx.effects.read(target, ctx.scope)
+        for name in ("inserted", "deleted"):
+            rows += relations_of(ctx, target, name, lineage)
+    for clause in clauses:
+        outputs = lineage.project(clause.items, [*rows, *relations])
+        if clause.kept:
+            ctx.effects.copied = True
+        else:
+            ctx.effects.results.append(outputs)
 
 
 def relations_of(ctx: Context, target: Target, alias: str, lineage: Lineage) -> list[Relation]:
@@ -131,33 +159,29 @@ def assigned(ctx: Context, column: str, found: Sources, targets: Sequence[Target
         ctx.effects.copied = True
 
 
-def output_clauses(ctx: Context) -> bool:
-    """Read ``OUTPUT items [INTO target [(columns)]]``, once or twice: whether there is any."""
+def output_clauses(ctx: Context) -> list[OutputClause]:
+    """Read ``OUTPUT items [INTO target [(columns)]]``, once or twice, if it comes next."""
     c = ctx.cursor
-    found = False
+    found: list[OutputClause] = []
     while c.accept("OUTPUT"):
-        found = True
-        _output_items(ctx)
-        if c.accept("INTO"):
+        items = [_output_item(c)]
+        while c.accept(","):
+            items.append(_output_item(c))
+        kept = bool(c.accept("INTO"))
+        if kept:
             _output_into(ctx)
-        else:
-            ctx.effects.results.append(None)
+        found.append(OutputClause(tuple(items), kept))
     return found
 
 
-def _output_items(ctx: Context) -> None:
-    c = ctx.cursor
-    while True:
-        if not c.accept("$ACTION"):
-            ctx.lineage().walk((expressions.expression(c),), ())
-        c.output_alias()
-        if not c.accept(","):
-            return
+def _output_item(c: Cursor) -> Item:
+    expr = NULL if c.accept("$ACTION") else expressions.expression(c)
+    alias = c.output_alias()
+    return Item(expr, alias or (expr.parts[-1] if isinstance(expr, Column) else ""))
 
 
 def _output_into(ctx: Context) -> None:
     c = ctx.cursor
-    ctx.effects.copied = True
     if c.kind == VARIABLE:
         c.variable()
     else:

@@ -137,7 +137,7 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query: branches joined by UNION, EXCEPT, INTERSECT. ``wrapped`` says that FOR JSON or FOR XML makes it text."""
+    """A query: branches joined by UNION, EXCEPT, INTERSECT. ``wrapped``: FOR makes of it other than its columns."""
 
     branches: tuple[Select, ...]
     order: tuple[Expr, ...] = ()

@@ -56,6 +56,7 @@ FUNCTIONS = _words(
     INDEX_COL ISDATE ISJSON ISNULL ISNUMERIC IS_MEMBER IS_ROLEMEMBER IS_SRVROLEMEMBER JSON_ARRAY JSON_MODIFY
     JSON_PATH_EXISTS JSON_QUERY JSON_VALUE LAG LAST_VALUE LEAD LEAST LEFT LEFT_SHIFT LEN LOG LOG10 LOGINPROPERTY LOWER
     LTRIM MAX MIN MIN_ACTIVE_ROWVERSION MONTH NCHAR NEWID NEWSEQUENTIALID NTILE NULLIF OBJECTPROPERTY OBJECTPROPERTYEX
+    OBJECT_DEFINITION
     OBJECT_ID OBJECT_NAME OBJECT_SCHEMA_NAME ORIGINAL_DB_NAME ORIGINAL_LOGIN PARSENAME PATINDEX PERCENTILE_CONT
     PERCENTILE_DISC PERCENT_RANK PERMISSIONS PI POWER PRODUCT QUOTENAME RADIANS RAND RANK REPLACE REPLICATE REVERSE
     RIGHT RIGHT_SHIFT ROUND ROWCOUNT_BIG ROW_NUMBER RTRIM SCHEMA_ID SCHEMA_NAME SCOPE_IDENTITY SERVERPROPERTY
@@ -134,15 +135,15 @@ ISOLATION_LEVELS = (
 #: Catalogue procedures that return metadata or housekeep the session, and no row of any table.
 METADATA_PROCEDURES = _words(
     """
-    sp_catalogs sp_column_privileges sp_column_privileges_ex sp_columns sp_columns_100 sp_columns_90 sp_columns_ex
-    sp_columns_managed sp_databases sp_datatype_info sp_datatype_info_100 sp_datatype_info_90 sp_describe_cursor
-    sp_describe_first_result_set sp_describe_undeclared_parameters sp_fkeys sp_foreignkeys sp_getapplock sp_help
-    sp_help_fulltext_catalogs sp_helpconstraint sp_helpdb sp_helpfile sp_helpfilegroup sp_helpindex sp_helprole
-    sp_helprolemember sp_helpserver sp_helpsort sp_helpstats sp_helptext sp_helptrigger sp_helpuser sp_indexes
-    sp_linkedservers sp_lock sp_monitor sp_pkeys sp_primarykeys sp_releaseapplock sp_reset_connection sp_server_info
-    sp_spaceused sp_special_columns sp_special_columns_100 sp_sproc_columns sp_sproc_columns_100 sp_sproc_columns_90
-    sp_statistics sp_statistics_100 sp_stored_procedures sp_table_privileges sp_table_privileges_ex sp_table_validation
-    sp_tables sp_tables_ex sp_tableoption sp_tablecollations_100 sp_usertypes_rowset sp_unprepare sp_who sp_who2
+    sp_column_privileges sp_columns sp_columns_100 sp_columns_90 sp_columns_managed sp_databases sp_datatype_info
+    sp_datatype_info_100 sp_datatype_info_90 sp_describe_cursor sp_describe_first_result_set
+    sp_describe_undeclared_parameters sp_fkeys sp_getapplock sp_help sp_help_fulltext_catalogs sp_helpconstraint
+    sp_helpdb sp_helpfile sp_helpfilegroup sp_helpindex sp_helprole sp_helprolemember sp_helpserver sp_helpsort
+    sp_helpstats sp_helptext sp_helptrigger sp_helpuser sp_linkedservers sp_lock sp_monitor sp_pkeys
+    sp_releaseapplock sp_reset_connection sp_server_info sp_spaceused sp_special_columns sp_special_columns_100
+    sp_sproc_columns sp_sproc_columns_100 sp_sproc_columns_90 sp_statistics sp_statistics_100 sp_stored_procedures
+    sp_table_privileges sp_table_validation sp_tables sp_tablecollations_100 sp_usertypes_rowset sp_unprepare
+    sp_who sp_who2
     """
 )
 
@@ -156,6 +157,27 @@ TEXT_PROCEDURES = _words(
     sp_execute_external_script sp_execute_remote sp_executesql sp_makewebtask sp_msforeach_worker sp_msforeachdb
     sp_msforeachtable sp_prepare sp_prepexec sp_prepexecrpc sp_send_dbmail sp_sqlexec sp_update_jobstep
     xp_execresultset
+    """
+)
+
+#: Other procedures of the server, whose name no procedure of a user can take.
+SYSTEM_PROCEDURES = _words(
+    """
+    sp_addextendedproperty sp_addlogin sp_addmessage sp_addrolemember sp_addsrvrolemember sp_adduser sp_attach_db
+    sp_bindefault sp_bindrule sp_catalogs sp_change_users_login sp_changedbowner sp_changeobjectowner
+    sp_column_privileges_ex sp_columns_ex sp_cursor sp_cursorclose sp_cursorfetch sp_cursoroption sp_cursorunprepare
+    sp_cycle_errorlog sp_defaultdb sp_depends sp_detach_db sp_dropextendedproperty sp_droplogin sp_droprolemember
+    sp_dropserver sp_dropsrvrolemember sp_dropuser sp_foreignkeys sp_getbindtoken sp_grantdbaccess sp_grantlogin
+    sp_helplogins sp_indexes sp_oacreate sp_oadestroy sp_oagetproperty sp_oamethod sp_oasetproperty sp_password
+    sp_primarykeys sp_procoption sp_readerrorlog sp_recompile sp_refreshsqlmodule sp_refreshview sp_rename
+    sp_renamedb sp_revokedbaccess sp_revokelogin sp_set_session_context sp_setapprole sp_settriggerorder
+    sp_table_privileges_ex sp_tableoption sp_tables_ex sp_trace_create sp_trace_setstatus sp_unsetapprole
+    sp_updateextendedproperty sp_updatestats sp_xml_preparedocument sp_xml_removedocument xp_availablemedia
+    xp_cmdshell xp_create_subdir xp_delete_file xp_dirtree xp_enumerrorlogs xp_enumgroups xp_fileexist xp_fixeddrives
+    xp_getnetname xp_grantlogin xp_instance_regread xp_instance_regwrite xp_logevent xp_loginconfig xp_logininfo
+    xp_msver xp_qv xp_readerrorlog xp_regaddmultistring xp_regdeletekey xp_regdeletevalue xp_regenumkeys
+    xp_regenumvalues xp_regread xp_regremovemultistring xp_regwrite xp_revokelogin xp_servicecontrol xp_sprintf
+    xp_sqlmaint xp_sscanf xp_subdirs
     """
 )
 
