@@ -1,1 +1,1 @@
-"""Who asks, and how the broker proves itself upstream: tokens and where they rest."""
+"""Who acts, and with which credentials the broker itself reaches an upstream."""
