@@ -1,0 +1,74 @@
+"""The case files: batches and what they do, as a reviewer reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.sql.tsql.classify import Batch, Scope, classify
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "tsql"
+SCOPE = Scope("shop")
+FLAGS = ("dynamic", "cross_database", "reads_system", "reads_unknown", "unresolved")
+
+
+@dataclass(frozen=True)
+class Case:
+    file: str
+    line: int
+    text: str
+    expected: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {ascii(self.text[:50])}"
+
+    @property
+    def classified(self) -> bool:
+        return self.expected != ("unclassified",)
+
+
+def load() -> list[Case]:
+    return [case for path in sorted(FIXTURES.glob("*.txt")) for case in _cases(path)]
+
+
+def _cases(path: Path) -> Iterator[Case]:
+    line = 1
+    for block in re.split(r"(?<=\n)\n", path.read_text(encoding="utf-8")):
+        lines = block.rstrip("\n").split("\n")
+        text = "\n".join(each for each in lines if not each.startswith(("# ", "-> ")))
+        expected = tuple(each[3:] for each in lines if each.startswith("-> "))
+        if expected:
+            text = text[1:].encode().decode("unicode_escape") if text.startswith("%") else text
+            yield Case(path.name, line, text, expected)
+        line += block.count("\n") + 1
+
+
+def describe(batch: Batch) -> tuple[str, ...]:
+    """A batch in the words of the case files."""
+    if "unclassified_reason" in batch.facts:
+        return ("unclassified",)
+    verbs = "; ".join(" ".join([action.verb, ", ".join(action.resources)]).strip() for action in batch.actions)
+    lines = [verbs]
+    facts = [] if batch.facts["filtered"] else ["unfiltered"]
+    facts += [flag for flag in FLAGS if batch.facts[flag]]
+    if "sql:select" in verbs and batch.facts["row_limited"]:
+        facts.append("row_limited")
+    if batch.facts["statement_count"] != 1:
+        facts.append(f"statements={batch.facts['statement_count']}")
+    if facts:
+        lines.append("is " + ", ".join(facts))
+    if batch.outputs:
+        columns = []
+        for output in batch.outputs:
+            sources = {f"{table}.*" for table in output.tables} | (output.sources or set())
+            columns.append(
+                f"{output.name or '_'} < {'?' if output.sources is None else ' '.join(sorted(sources))}".strip()
+            )
+        lines.append("out " + "; ".join(columns))
+    return tuple(lines)
+
+
+def classified(text: str) -> Batch:
+    return classify(text, SCOPE)
