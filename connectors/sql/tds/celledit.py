@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from struct import Struct
 from typing import TypeAlias
 
 from connectors.sql.tds.buffer import Reader
@@ -17,6 +18,8 @@ from connectors.sql.tds.masks import CellMask, Plan
 from connectors.sql.tds.rowscan import Edit
 from connectors.sql.tds.types import Layout, TypeId, TypeInfo
 from connectors.sql.tds.values import decode_text, encode_text, join_variant, split_variant
+
+_LENGTH = Struct("<H").pack
 
 Tally: TypeAlias = dict[str, int]
 #: The new raw value; the very same object if nothing changes; ``None`` for NULL.
@@ -118,24 +121,22 @@ def _edit_short(change: Change) -> Edit:
         new = change(raw)
         if new is raw:
             return cell
-        return b"\xff\xff" if new is None else len(new).to_bytes(2, "little") + new
+        return b"\xff\xff" if new is None else _LENGTH(len(new)) + new
 
     return edit
 
 
 def _masked_text(info: TypeInfo, mask: CellMask, tally: Tally) -> Change:
     codec, padded, id_ = info.codec or "", info.padded, mask.id
-    width = _width(info)
+    width, fitted = _width(info), _fitter(info)
 
     def change(raw: bytes) -> bytes | None:
         value = decode_text(raw, codec)
-        if padded:
-            value = value.rstrip(" ")
-            if not value:
-                return raw
+        if padded and not (value := value.rstrip(" ")):
+            return raw
         tally[id_] = tally.get(id_, 0) + 1
         form = mask.apply(value, width)
-        return None if form is None else _fitted(info, encode_text(form, codec))
+        return None if form is None else fitted(encode_text(form, codec))
 
     return change
 
@@ -147,25 +148,30 @@ def _width(info: TypeInfo) -> int | None:
     return info.size // 2 if info.codec == "utf-16-le" else info.size
 
 
-def _fitted(info: TypeInfo, raw: bytes) -> bytes | None:
-    """A masked form padded as its type wants; ``None`` if it does not fit."""
+def _fitter(info: TypeInfo) -> Change:
+    """Pads a masked form as its type wants; NULL if it does not fit."""
     if _width(info) is None:
-        return raw
-    if info.padded:
-        blank = b" \x00" if info.codec == "utf-16-le" else b" "
-        raw += blank * ((info.size - len(raw)) // len(blank))
-    return raw if len(raw) <= info.size else None
+        return lambda raw: raw
+    size, padded = info.size, info.padded
+    blank = b" \x00" if info.codec == "utf-16-le" else b" "
+
+    def fitted(raw: bytes) -> bytes | None:
+        if padded:
+            raw += blank * ((size - len(raw)) // len(blank))
+        return raw if len(raw) <= size else None
+
+    return fitted
 
 
 def _detected_text(info: TypeInfo, plan: Plan, tally: Tally) -> Change:
-    codec = info.codec or ""
+    codec, fitted = info.codec or "", _fitter(info)
 
     def change(raw: bytes) -> bytes | None:
         text, counts = plan.text(decode_text(raw, codec))
         if not counts:
             return raw
         add(tally, counts)
-        return _fitted(info, _clipped(info, encode_text(text, codec)))
+        return fitted(_clipped(info, encode_text(text, codec)))
 
     return change
 

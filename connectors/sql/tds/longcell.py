@@ -204,7 +204,7 @@ def exceeds(data: bytes, position: int, *, plp: bool) -> bool:
     position, size = header
     if size is None:
         return False
-    if not plp or size != PLP_UNKNOWN_LENGTH and size > WHOLE:
+    if not plp or (size != PLP_UNKNOWN_LENGTH and size > WHOLE):
         return size > WHOLE
     total = 0
     while position + 4 <= len(data) and total <= WHOLE:

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from hoopcli.errors import ProtocolError
 
 TICKS_PER_DAY = 864_000_000_000
-_TICKS_PER_SECOND = 10_000_000
-_UNITS = tuple(int(10 ** (7 - scale)) for scale in range(8))  # ticks of a unit, by scale
+TICKS_PER_SECOND = 10_000_000
+UNITS = tuple(int(10 ** (7 - scale)) for scale in range(8))  # ticks of a unit, by scale
 _LAST_DAY = date.max.toordinal() - 1
 _EPOCH_1900 = datetime(1900, 1, 1)  # noqa: DTZ001 - SQL's datetime has no zone
 _OFFSET_LIMIT = 14 * 60
@@ -24,11 +24,11 @@ class Time:
     @classmethod
     def of(cls, value: time) -> Time:
         """From Python's time."""
-        return cls(((value.hour * 60 + value.minute) * 60 + value.second) * _TICKS_PER_SECOND + value.microsecond * 10)
+        return cls(((value.hour * 60 + value.minute) * 60 + value.second) * TICKS_PER_SECOND + value.microsecond * 10)
 
     def isoformat(self, scale: int = 7) -> str:
         """``hh:mm:ss`` and so many digits of the second."""
-        seconds, fraction = divmod(self.ticks, _TICKS_PER_SECOND)
+        seconds, fraction = divmod(self.ticks, TICKS_PER_SECOND)
         text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
         return f"{text}.{fraction:07}"[: len(text) + 1 + scale] if scale else text
 
@@ -65,7 +65,7 @@ class DateTimeOffset:
 
     def isoformat(self, scale: int = 7) -> str:
         """Local time and offset, as SQL Server prints it."""
-        days, ticks = divmod(self.utc.time.ticks + self.offset * 60 * _TICKS_PER_SECOND, TICKS_PER_DAY)
+        days, ticks = divmod(self.utc.time.ticks + self.offset * 60 * TICKS_PER_SECOND, TICKS_PER_DAY)
         local = DateTime2(date_of(day_of(self.utc.date) + days), Time(ticks))
         sign = "-" if self.offset < 0 else "+"
         return f"{local.isoformat(scale)} {sign}{abs(self.offset) // 60:02}:{abs(self.offset) % 60:02}"
@@ -101,7 +101,7 @@ def encode_date(value: date) -> bytes:
 
 def decode_time(raw: bytes, scale: int) -> Time:
     """TIME: units of 10^-scale seconds since midnight."""
-    ticks = int.from_bytes(raw, "little") * _UNITS[scale]
+    ticks = int.from_bytes(raw, "little") * UNITS[scale]
     if ticks >= TICKS_PER_DAY:
         raise ProtocolError("a time is past midnight")
     return Time(ticks)
@@ -109,7 +109,7 @@ def decode_time(raw: bytes, scale: int) -> Time:
 
 def encode_time(value: Time, scale: int, size: int) -> bytes:
     """The opposite of ``decode_time``; digits beyond ``scale`` are cut."""
-    return (value.ticks // _UNITS[scale]).to_bytes(size, "little")
+    return (value.ticks // UNITS[scale]).to_bytes(size, "little")
 
 
 def decode_datetime2(raw: bytes, scale: int) -> DateTime2:

@@ -8,6 +8,7 @@ the types of ``temporal``; sql_variant ``Variant``; all others bytes; NULL None.
 from __future__ import annotations
 
 import struct
+from codecs import utf_16_le_decode, utf_16_le_encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -72,17 +73,17 @@ def encode(info: TypeInfo, value: Value | time) -> bytes:
 
 def decode_text(raw: bytes, codec: str) -> str:
     """Decode character data; bytes that the code page lacks become lone surrogates, so that nothing is lost."""
-    if codec == "utf-16-le":
-        if len(raw) & 1:
-            raise ProtocolError("UTF-16 text has an odd number of bytes")
-        return raw.decode(codec, "surrogatepass")
-    return raw.decode(codec, "surrogateescape")
+    if codec != "utf-16-le":
+        return raw.decode(codec, "surrogateescape")
+    if len(raw) & 1:
+        raise ProtocolError("UTF-16 text has an odd number of bytes")
+    return utf_16_le_decode(raw, "surrogatepass", True)[0]
 
 
 def encode_text(text: str, codec: str) -> bytes:
     """The opposite of ``decode_text``; characters that the code page lacks become ``?``."""
     if codec == "utf-16-le":
-        return text.encode(codec, "surrogatepass")
+        return utf_16_le_encode(text, "surrogatepass")[0]
     try:
         return text.encode(codec, "surrogateescape")
     except UnicodeEncodeError:
@@ -112,13 +113,14 @@ def _decode_decimal(info: TypeInfo, raw: bytes) -> Decimal:
 
 
 def _encode_decimal(info: TypeInfo, value: Any) -> bytes:
-    number = _unscaled(value, info.scale)
+    number = unscaled(value, info.scale)
     if abs(number) >= 10**info.precision:
         raise OverflowError("too many digits")
     return bytes((number >= 0,)) + abs(number).to_bytes(info.size - 1, "little")
 
 
-def _unscaled(value: Any, scale: int) -> int:
+def unscaled(value: Any, scale: int) -> int:
+    """The integer that stands for a number with so many decimal places, rounded half up."""
     return int(_EXACT.to_integral_value(_EXACT.scaleb(Decimal(value), scale)))
 
 
@@ -128,7 +130,7 @@ def _decode_money(info: TypeInfo, raw: bytes) -> Decimal:
 
 
 def _encode_money(info: TypeInfo, value: Any) -> bytes:
-    raw = _unscaled(value, 4).to_bytes(info.size, "little", signed=True)
+    raw = unscaled(value, 4).to_bytes(info.size, "little", signed=True)
     return raw if info.size == 4 else raw[4:] + raw[:4]
 
 
