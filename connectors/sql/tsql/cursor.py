@@ -134,12 +134,6 @@ class Cursor:
             raise self.doubt("a variable")
         return self.take().value
 
-    def string(self) -> str:
-        """Read one string literal."""
-        if self.kind != STRING:
-            raise self.doubt("a string")
-        return self.take().value
-
     def number(self) -> str:
         """Read one number, with its sign."""
         sign = self.accept("-", "+")

@@ -22,7 +22,7 @@ class Case:
     expected: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line} {ascii(self.text[:50])}"
+        return f"{self.file}:{self.line} {self.text[:50]!a}"
 
     @property
     def classified(self) -> bool:
