@@ -65,7 +65,7 @@ def _account() -> str:
 
         return pwd.getpwuid(os.getuid()).pw_name
     except ImportError:
-        return getpass.getuser()
+        return getpass.getuser()  # pragma: no cover - Windows
     except KeyError:
         raise NotSignedInError(
             "this process runs as an account without a name", "set subject under [identity], or HOOP_IDENTITY__SUBJECT"

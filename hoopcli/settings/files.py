@@ -39,7 +39,7 @@ class SettingsFile:
     document: dict[str, Any]
 
     def line_of(self, keys: tuple[str, ...]) -> int | None:
-        """The line, from 1, where a key is set; None if it is not in this file."""
+        """The line, from 1, where a key, or the first key beneath it, is set; None if it is not in this file."""
         table: tuple[str, ...] = ()
         for number, line in enumerate(self.text.splitlines(), 1):
             if line.lstrip().startswith("["):
@@ -49,7 +49,7 @@ class SettingsFile:
                 found = table + _keys_of(f"{match[1]} = 0")
             else:
                 continue
-            if found == keys:
+            if found[: len(keys)] == keys:
                 return number
         return None
 
