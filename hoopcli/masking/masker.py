@@ -2,6 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+
+from hoopcli.masking import numbers, secrets
+from hoopcli.masking.detectors import by_name
+from hoopcli.masking.methods import mask as masked_form
+from hoopcli.masking.methods import strictness
+from hoopcli.masking.patterns import field_matches, text_matcher
+from hoopcli.masking.prefilter import Prefilter
+from hoopcli.masking.scan import StreamMasker, Watch, mask_whole
+from hoopcli.model.decision import Mask
+
+__all__ = ["DETECTORS", "Masking", "StreamMasker"]
+
+#: Every detector that a mask may name.
+DETECTORS = (*numbers.detectors(), *secrets.detectors())
+_CACHED_PLANS = 256
+
+
+class _Plan:
+    """What can be prepared of some masks before any value is seen."""
+
+    def __init__(self, masks: tuple[Mask, ...]) -> None:
+        self.strictest_first = tuple(sorted(masks, key=lambda mask: strictness(mask.method)))
+        self.by_column = tuple(mask for mask in self.strictest_first if mask.fields or mask.labels)
+        self.watches = tuple(self._watches())
+        self.gates = tuple(dict.fromkeys((watch.detector.quick, watch.detector.folds) for watch in self.watches))
+
+    @cached_property
+    def prefilter(self) -> Prefilter:
+        return Prefilter(watch.detector for watch in self.watches)
+
+    def _watches(self) -> Iterable[Watch]:
+        """Each detector once, under the strictest mask that names it."""
+        seen = set()
+        for mask in self.strictest_first:
+            for detector in by_name(DETECTORS, mask.detectors):
+                if detector.name not in seen:
+                    seen.add(detector.name)
+                    yield Watch(detector, mask)
+
+
+_plan = lru_cache(maxsize=_CACHED_PLANS)(_Plan)
+
 
 class Masking:
-    """The masks of one decision, ready to apply to values."""
+    """The masks of one decision, ready to apply to values. Pure, and cheap to make.
+
+    ``key`` is the key of the ``hash`` method. Raises UsageError for an unknown detector.
+    """
+
+    def __init__(self, masks: Sequence[Mask], key: bytes) -> None:
+        self._plan = _plan(tuple(masks))
+        self._watches = self._plan.watches
+        self._gates = self._plan.gates
+        self._key = key
+        self.detects = bool(self._watches)
+
+    def for_field(self, names: Iterable[str], labels: Iterable[str] = ()) -> Mask | None:
+        """The strictest mask that covers a column by any of its names or labels, None if none does.
+
+        A name is dotted and as fully qualified as is known (``shop.dbo.customers.ssn``); a segment ``*`` is one that
+        is not known. Where name or pattern is the shorter, they match if they do as far as both go.
+        """
+        names, labels = tuple(names), tuple(labels)
+        return next((mask for mask in self._plan.by_column if _covers(mask, names, labels)), None)
+
+    def could_match(self, resource: str) -> bool:
+        """Whether some column of a table (``*``: of any) could be masked by its name or label. Errs on True."""
+        return any(_covers(mask, (f"{resource}.*",), ()) or mask.labels for mask in self._plan.by_column)
+
+    def apply(self, mask: Mask, value: str, width: int | None = None) -> str | None:
+        """The masked form of a value: ASCII, at most ``width`` characters; None (NULL) where nothing fits.
+
+        It is never the value itself nor holds more than half of it. An empty value stays empty.
+        """
+        return masked_form(mask.method, value, width, self._key)
+
+    def detect(self, value: str) -> tuple[str, dict[str, int]]:
+        """The value with everything masked that a detector finds in it, and how many values by the id of the mask.
+
+        The result is never longer than the value.
+        """
+        for quick, folds in self._gates:
+            if quick(value) or (folds and not value.isascii()):
+                return mask_whole(self._watches, value, self._key)
+        return value, {}
+
+    def suspect(self, data: bytes | memoryview) -> bool:
+        """Whether ``detect`` may find something in text cells of UTF-16LE or 8 bits anywhere among these bytes.
+
+        Never False where it would find something. Cells in a double-byte code page are not covered.
+        """
+        return self.detects and self._plan.prefilter.suspect(data)
+
+    def stream(self) -> StreamMasker:
+        """A masker for one text that comes in pieces."""
+        return StreamMasker(self._watches, self._key)
+
+
+def _covers(mask: Mask, names: Sequence[str], labels: Sequence[str]) -> bool:
+    return any(field_matches(pattern, name) for pattern in mask.fields for name in names) or any(
+        text_matcher(pattern)(label) for pattern in mask.labels for label in labels
+    )

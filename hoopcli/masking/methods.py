@@ -1,0 +1,60 @@
+"""Masked forms of a value: always ASCII, always short enough, never the value and never more than half of it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from hoopcli.model.decision import Method
+
+#: Masking methods, strictest first.
+STRICTNESS = ("null", "redact", "hash", "keep_first", "keep_last")
+_REDACTED = ("[redacted]", "***", "*", "#")
+_MOST_STARS = 12
+_HASH_DIGITS = 16
+_LEAST_HASH_DIGITS = 8
+
+
+def strictness(method: Method) -> tuple[int, int]:
+    """Sort key of a method: the strictest is the least, and of two that keep characters the one that keeps fewer."""
+    rank = STRICTNESS.index(method.name)
+    return (min(rank, STRICTNESS.index("keep_first")), method.count)
+
+
+def mask(method: Method, value: str, width: int | None, key: bytes) -> str | None:
+    """The masked form of a value in at most ``width`` characters, None where nothing fits. An empty value stays."""
+    if not value:
+        return value
+    if method.name == "null":
+        return None
+    room = len(value) + len(_REDACTED[0]) + _HASH_DIGITS if width is None else width
+    form = None
+    if method.name == "hash":
+        form = _hash(value, room, key)
+    elif method.name in {"keep_first", "keep_last"}:
+        form = _keep(method, value, room)
+    return form if form is not None and form != value else redact(value, room)
+
+
+def redact(value: str, room: int) -> str | None:
+    """The longest constant that fits and is not the value itself."""
+    return next((form for form in _REDACTED if len(form) <= room and form != value), None)
+
+
+def _hash(value: str, room: int, key: bytes) -> str | None:
+    """A keyed hash, the same for the same value, so that masked values still join: ``h:`` and 8 to 16 hex digits."""
+    digits = min(_HASH_DIGITS, room - 2)
+    if digits < _LEAST_HASH_DIGITS:
+        return None
+    return "h:" + hmac.new(key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:digits]
+
+
+def _keep(method: Method, value: str, room: int) -> str | None:
+    """Stars, and the first or last characters of a value that is at least twice as long as what is kept."""
+    count = method.count
+    stars = min(len(value) - count, room - count, _MOST_STARS)
+    if not 0 < count <= len(value) // 2 or stars < 1:
+        return None
+    kept = value[:count] if method.name == "keep_first" else value[-count:]
+    shown = "".join(char if " " <= char <= "~" else "*" for char in kept)
+    return shown + "*" * stars if method.name == "keep_first" else "*" * stars + shown

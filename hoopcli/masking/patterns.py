@@ -1,0 +1,61 @@
+"""Patterns over dotted and slashed names: resources of policy, fields of masks, labels.
+
+A name has segments, parted by ``.`` or ``/``; a segment in brackets (``[a.b]``, a ``]`` in it doubled) may hold either.
+A ``*`` in a pattern stands for any characters of one segment. A last segment that is only ``*`` stands for one or more
+segments. Nothing else is special, and case is ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+_SEGMENT = re.compile(r"\[(?:[^\]]|\]\])*+\]|(?:[^./])+|(?<=[./])(?=[./]|$)")
+_IN_SEGMENT = r"(?>\[(?:[^\]]|\]\])*+\]|[^./])*"
+_CACHE = 4096
+
+
+@lru_cache(maxsize=_CACHE)
+def segments(name: str) -> tuple[str, ...]:
+    """The segments of a name, in lower case."""
+    return tuple(_SEGMENT.findall(name.lower()))
+
+
+@lru_cache(maxsize=_CACHE)
+def resource_matcher(pattern: str) -> Callable[[str], object]:
+    """A test of resources, true where the whole resource matches the pattern."""
+    head, last = (pattern[:-1], ".+") if pattern == "*" or pattern.endswith((".*", "/*")) else (pattern, "")
+    source = _IN_SEGMENT.join(re.escape(part) for part in head.split("*")) + last
+    return re.compile(source, re.IGNORECASE | re.DOTALL).fullmatch
+
+
+@lru_cache(maxsize=_CACHE)
+def text_matcher(pattern: str) -> Callable[[str], object]:
+    """A test of plain texts (labels, verbs, subjects), where a ``*`` stands for any characters."""
+    source = ".*".join(re.escape(part) for part in pattern.split("*"))
+    return re.compile(source, re.IGNORECASE | re.DOTALL).fullmatch
+
+
+def field_matches(pattern: str, name: str) -> bool:
+    """Whether a field pattern may mean a name, aligned at the column; errs on True where either is the shorter.
+
+    A ``*`` segment in the name is one that is not known, and matches any.
+    """
+    return _aligned(segments(pattern), segments(name))
+
+
+@lru_cache(maxsize=_CACHE)
+def _aligned(pattern: tuple[str, ...], name: tuple[str, ...]) -> bool:
+    if not pattern or not name:
+        return True
+    if pattern[-1] != "*":
+        return _ends_match(pattern, name)
+    lengths = range(1, len(name) + (len(name) < len(pattern)))
+    return any(_ends_match(pattern[:-1], name[:-length]) for length in lengths)
+
+
+def _ends_match(pattern: Sequence[str], name: Sequence[str]) -> bool:
+    """Whether the trailing segments match as far as both go."""
+    pairs = zip(reversed(pattern), reversed(name), strict=False)
+    return all(known == "*" or text_matcher(wanted)(known) for wanted, known in pairs)
