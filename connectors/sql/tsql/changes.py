@@ -147,7 +147,7 @@ def _inserting_branch(ctx: Context, target: Target, lineage: Lineage, relations:
     if c.accept_all("DEFAULT", "VALUES"):
         return
     for item in sources.values(c).branches[0].items:
-        assigned(ctx, "@", lineage.sources(item.expr, relations), [target])
+        assigned(ctx, "", lineage.sources(item.expr, relations), [target])
 
 
 def _statistics(ctx: Context) -> None:

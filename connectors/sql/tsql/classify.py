@@ -41,7 +41,15 @@ class Batch:
     """What a batch does. ``facts`` is to be read only: a batch is shared by all who ask for the same text.
 
     ``actions`` has one action a verb; ``reads`` are the tables whose values may take part in results or copies.
-    ``outputs`` are the columns of its one result, empty without a result, None where they cannot be told.
+    ``outputs`` are the columns of its one result, empty without a result, None where they cannot be told. The facts:
+
+    - ``statement_count``, ``has_literals``, ``dynamic`` (a text runs that is known only then), ``cross_database``;
+    - ``filtered``: every UPDATE, DELETE and such a branch of MERGE chooses among rows;
+    - ``row_limited``: every query that returns or copies rows has TOP or FETCH, or no table;
+    - ``tables``: all that is read or changed; ``reads_system``, ``reads_unknown``: catalogue, or nobody knows what;
+    - ``unresolved``: values of tables may leave in a way that ``outputs`` does not describe;
+    - ``copies``: values of tables are put where a later batch reads them under another name;
+    - ``unclassified_reason``: only then, a sentence for a person. It quotes no literal.
     """
 
     statements: tuple[SqlStatement, ...]
@@ -142,6 +150,7 @@ def _facts(effects: Effects, *, has_literals: bool) -> dict[str, Json]:
         "reads_system": effects.reads_system,
         "reads_unknown": effects.reads_unknown,
         "unresolved": effects.unresolved,
+        "copies": effects.copies,
     }
 
 
@@ -157,6 +166,7 @@ def _unclassified(reason: str) -> Batch:
         "reads_system": False,
         "reads_unknown": True,
         "unresolved": True,
+        "copies": True,
         "unclassified_reason": reason,
     }
     return Batch((), (Action("sql:unclassified", ("",)),), facts, frozenset(), None)

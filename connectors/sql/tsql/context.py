@@ -43,7 +43,7 @@ class Context:
         """Note what expressions outside of any query read; values of tables in them leave by a way not followed."""
         lineage = self.lineage()
         if any(lineage.sources(expr, ()) != NOTHING for expr in exprs):
-            self.effects.copied = True
+            self.effects.hold()
 
     def test(self, condition: Expr) -> None:
         """Note what a condition reads; only its truth leaves."""

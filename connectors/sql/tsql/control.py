@@ -120,6 +120,7 @@ def cursor_command(ctx: Context) -> None:
         c.accept("FROM")
     _cursor_name(c)
     if c.accept("INTO"):
+        ctx.effects.hold()
         c.variable()
         while c.accept(","):
             c.variable()

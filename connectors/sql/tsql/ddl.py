@@ -145,6 +145,7 @@ def _define(ctx: Context, verbs: tuple[str, ...], *, first: bool) -> None:
         _alteration(ctx, kind)
     elif kind not in _INERT:
         ctx.effects.unknown()
+        ctx.effects.store()
     if kind == "SCHEMA" and verbs == ("sql:create",):
         _schema_rest(c)
     else:
@@ -265,6 +266,7 @@ def _module(ctx: Context, verbs: tuple[str, ...], *, first: bool) -> None:
     if c.accept("ON"):
         _trigger_place(ctx, verbs)
     ctx.effects.unknown()
+    ctx.effects.store()
     c.at = len(c.tokens) - 1
 
 
@@ -286,7 +288,7 @@ def _alteration(ctx: Context, kind: str) -> None:
     """The first words after the name of what is altered, which would else be taken for another statement."""
     c = ctx.cursor
     if kind == "TABLE":
-        ctx.effects.copied = True
+        ctx.effects.store()
         ctx.effects.reads |= ctx.effects.actions["sql:alter"]
         ctx.effects.user_reads |= ctx.effects.actions["sql:alter"]
         _table_alteration(ctx)
@@ -297,6 +299,7 @@ def _alteration(ctx: Context, kind: str) -> None:
         c.expect("TRANSFER")
         ctx.effects.act("sql:alter", securable_name(ctx))
         ctx.effects.unknown()
+        ctx.effects.store()
     elif kind not in ("INDEX", "STATISTICS", "USER", "LOGIN", "SEQUENCE"):
         ctx.effects.unknown()
     if kind in ("DATABASE", "DATABASE SCOPED CONFIGURATION", "SERVER CONFIGURATION"):

@@ -38,7 +38,7 @@ def select(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
     if not into and not any(item.variable for item in items):
         ctx.result(query, ctes)
         return
-    _copy(ctx, query, ctx.lineage(ctes))
+    _copy(ctx, query, ctx.lineage(ctes), stored=bool(into))
     for parts in into:
         ctx.effects.on("sql:create", parts, ctx.scope)
         ctx.effects.on("sql:insert", parts, ctx.scope)
@@ -106,18 +106,19 @@ def _rows(ctx: Context, lineage: Lineage) -> None:
     if c.accept_all("DEFAULT", "VALUES"):
         return
     if c.key == "VALUES":
-        _copy(ctx, sources.values(c), lineage)
+        _copy(ctx, sources.values(c), lineage, stored=True)
     elif c.key in ("EXEC", "EXECUTE"):
         results, ctx.effects.results = ctx.effects.results, []
         execute(ctx)
-        ctx.effects.copied |= bool(ctx.effects.results)
+        ctx.effects.store()
         ctx.effects.results = results
     else:
-        _copy(ctx, queries.query(c), lineage)
+        _copy(ctx, queries.query(c), lineage, stored=True)
 
 
-def _copy(ctx: Context, query: Query, lineage: Lineage) -> None:
+def _copy(ctx: Context, query: Query, lineage: Lineage, *, stored: bool) -> None:
     """Note a query whose rows go into a table or variables: from there lineage does not follow them."""
     outputs = lineage.outputs(query)
     ctx.effects.limited &= query.limited
-    ctx.effects.copied |= carries(outputs)
+    if carries(outputs):
+        (ctx.effects.store if stored else ctx.effects.hold)()

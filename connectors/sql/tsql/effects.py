@@ -46,6 +46,9 @@ VERBS = frozenset(
 )
 
 
+_STORING = frozenset({"sql:insert", "sql:update", "sql:merge", "sql:execute", "sql:dynamic", "sql:external"})
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """One column of a result.
@@ -73,8 +76,9 @@ def carries(outputs: Outputs) -> bool:
 class Effects:
     """The gathering basin: actions by verb, tables read, results returned, and what conditions ask about.
 
-    ``copied`` says that values of tables go where lineage does not follow (other tables, variables, texts);
-    ``reads_unknown`` that not even the tables are known.
+    ``copied`` says that values of tables go where lineage does not follow (other tables, variables, texts), ``stored``
+    that they stay there for later batches to read, ``held`` that they are in variables, which a write or a procedure
+    could store; ``reads_unknown`` that not even the tables are known.
     """
 
     actions: dict[str, set[str]] = field(default_factory=dict)
@@ -83,6 +87,8 @@ class Effects:
     results: list[Outputs] = field(default_factory=list)
     statements: int = 0
     copied: bool = False
+    stored: bool = False
+    held: bool = False
     reads_unknown: bool = False
     dynamic: bool = False
     filtered: bool = True
@@ -134,6 +140,14 @@ class Effects:
         """Note that values of any table may be returned or copied."""
         self.copied = self.reads_unknown = True
 
+    def store(self) -> None:
+        """Note that values of the tables read are put where later batches read them under another name."""
+        self.copied = self.stored = True
+
+    def hold(self) -> None:
+        """Note that values of the tables read are put into variables."""
+        self.copied = self.held = True
+
     def merge(self, other: Effects) -> None:
         """Take in what another part of the batch does."""
         for verb, resources in other.actions.items():
@@ -143,6 +157,8 @@ class Effects:
         self.results += other.results
         self.statements += other.statements
         self.copied |= other.copied
+        self.stored |= other.stored
+        self.held |= other.held
         self.reads_unknown |= other.reads_unknown
         self.dynamic |= other.dynamic
         self.filtered &= other.filtered
@@ -155,9 +171,19 @@ class Effects:
         return tuple(Action(verb, tuple(sorted(self.actions[verb]))) for verb in sorted(self.actions))
 
     @property
+    def copies(self) -> bool:
+        """Whether values of a table are put where later batches read them under another name."""
+        stored = self.stored or (self.held and not _STORING.isdisjoint(self.actions))
+        return stored and self._reads_users
+
+    @property
+    def _reads_users(self) -> bool:
+        return bool(self.user_reads) or self.reads_unknown
+
+    @property
     def unresolved(self) -> bool:
         """Whether a value of a table may leave by a way that ``outputs`` does not describe."""
-        if not (self.user_reads or self.reads_unknown):
+        if not self._reads_users:
             return False
         if self.copied or self.reads_unknown or (len(self.results) > 1 and any(map(carries, self.results))):
             return True

@@ -72,6 +72,8 @@ def bare_call(ctx: Context) -> None:
             ctx.effects.unknown()
     else:
         call(ctx, parts)
+    if any(argument.output for argument in arguments):
+        ctx.effects.hold()
 
 
 def call(ctx: Context, parts: Parts) -> None:
@@ -108,8 +110,6 @@ def _sp_executesql(ctx: Context, parts: Parts, arguments: list[Argument]) -> Non
         _computed(ctx)
         ctx.effects.act("sql:execute", "master.sys.sp_executesql")
         return
-    if any(other.output for other in others):
-        ctx.effects.copied = True
     _run(ctx, [first.value], Scope(parts[0], "dbo") if len(parts) == 3 else ctx.scope)
 
 

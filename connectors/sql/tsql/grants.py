@@ -79,4 +79,5 @@ def _copy(ctx: Context, verb: str, what: str) -> None:
     kind, scope = ("CERTIFICATE", ctx.scope) if what == "CERTIFICATE" else ("DATABASE", type(ctx.scope)(name))
     ctx.effects.act(verb, securable(kind, name, scope))
     ctx.effects.unknown()
+    ctx.effects.store()
     tail(c)

@@ -82,7 +82,7 @@ def returned(
     for clause in clauses:
         outputs = lineage.project(clause.items, [*rows, *relations])
         if clause.kept:
-            ctx.effects.copied = True
+            ctx.effects.store()
         else:
             ctx.effects.results.append(outputs)
 
@@ -156,7 +156,7 @@ def assigned(ctx: Context, column: str, found: Sources, targets: Sequence[Target
         if is_table(target) and not column.startswith("@")
     }
     if found is None or not found <= own:
-        ctx.effects.copied = True
+        (ctx.effects.hold if column.startswith("@") else ctx.effects.store)()
 
 
 def output_clauses(ctx: Context) -> list[OutputClause]:
