@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_DOUBLED = str.maketrans("0123456789", "0246813579")
 
 
 def luhn(digits: str) -> bool:
     """Whether the Luhn checksum holds (ISO/IEC 7812-1 annex B)."""
-    plain = sum(map(int, digits[-1::-2]))
-    doubled = sum(_DOUBLED[int(digit)] for digit in digits[-2::-2])
-    return (plain + doubled) % 10 == 0
+    return (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
 
 
 def mod97(account: str) -> bool:

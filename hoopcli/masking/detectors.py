@@ -33,8 +33,8 @@ class Gate:
     """What raw bytes must hold for a hit to be possible, in the forms that ``hoopcli.masking.prefilter`` makes of them.
 
     One of ``spaced`` in the shape, or ``joined`` in the shape without separators and then a match of ``sequel`` there;
-    or ``needs`` and one of ``literals`` in the flat form, and then a match of ``after`` there; or in the bytes one of
-    ``raw`` and then a match of its pattern.
+    or ``needs`` and one of ``literals`` in the flat form, and then a match of ``after`` there; or in the bytes
+    both parts of ``raw``.
     """
 
     spaced: tuple[bytes, ...] = ()
@@ -43,7 +43,7 @@ class Gate:
     needs: bytes = b""
     literals: tuple[bytes, ...] = ()
     after: re.Pattern[bytes] | None = None
-    raw: tuple[tuple[bytes, re.Pattern[bytes] | None], ...] = ()
+    raw: tuple[bytes, re.Pattern[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Folding of look-alikes in numbers, so that other digits, dashes and invisible characters do not hide them.
 
-Every decimal digit of Unicode becomes its ASCII digit, the dashes and spaces of typography become ``-`` and `` ``, a
-wide ``@`` becomes ``@``, and up to four invisible characters before a digit are left out. Detectors look at the folded
+Every decimal digit of Unicode becomes its ASCII digit, the dashes and spaces of typography become ``-``
+and `` ``, and up to four invisible characters before a digit are left out. Detectors look at the folded
 text; spans are carried back to the text itself.
 """
 
@@ -21,15 +21,12 @@ _ZEROS_IN_HEX = (
 ZEROS = tuple(int(zero, 16) for zero in _ZEROS_IN_HEX.split())
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\uff0d"
 _SPACES = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-#: What folds to ``@``.
-AT_SIGNS = "\ufe6b\uff20"
 _INVISIBLE = "\u00ad\u200b-\u200f\ufe0e\ufe0f\ufeff"
 
 _FOLDED = (
     {chr(zero + value): str(value) for zero in ZEROS for value in range(10)}
     | dict.fromkeys(_DASHES, "-")
     | dict.fromkeys(_SPACES, " ")
-    | dict.fromkeys(AT_SIGNS, "@")
 )
 #: The characters that are not what they look like: each of them alone.
 LOOK_ALIKES = frozenset(_FOLDED) | frozenset(map(chr, (0xAD, *range(0x200B, 0x2010), 0xFE0E, 0xFE0F, 0xFEFF)))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hoopcli.masking.checksums import eleven_proof, luhn, mod97, nir, steuer_id
 from hoopcli.masking.detectors import Detector, Gate, Hit
-from hoopcli.masking.folding import AT_SIGNS
 
 _NOT_NUMERIC = str.maketrans("", "", " -")
 
@@ -19,7 +18,7 @@ def _bare(text: str) -> str:
 # --- payment cards -------------------------------------------------------------------------------------------------
 
 # First digits and lengths by issuer: (low, high, lengths), compared on as many digits as the bounds have.
-_ISSUERS = (
+_ISSUERS: tuple[tuple[int, int, Sequence[int]], ...] = (
     (4, 4, (13, 16, 19)),  # Visa
     (51, 55, (16,)),  # Mastercard
     (2221, 2720, (16,)),  # Mastercard
@@ -44,11 +43,17 @@ _ISSUERS = (
 _CARD = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}")
 
 
+_ISSUERS_BY_DIGIT = {
+    digit: [issuer for issuer in _ISSUERS if str(issuer[0])[0] == digit] for digit in map(str, range(10))
+}
+
+
 def is_card(digits: str) -> bool:
-    """Whether digits are a payment card number of a known issuer, by length, prefix and Luhn."""
-    return luhn(digits) and any(
-        low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths for low, high, lengths in _ISSUERS
-    )
+    """Whether digits are a payment card number of a known issuer, by prefix, length and Luhn."""
+    for low, high, lengths in _ISSUERS_BY_DIGIT[digits[0]]:
+        if low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths:
+            return luhn(digits)
+    return False
 
 
 def _card_end(text: str, start: int, end: int) -> int:
@@ -178,11 +183,12 @@ _AT = re.compile(
     rb"|\0(?<=(?:[A-Za-z0-9_.%+'\-\x80-\xff]\0|[\s\S][^\0])@\0)"
     rb"(?:[A-Za-z0-9_\-\x80-\xff]\0|[\s\S][^\0]){1,320}\.\0)"
 )
-_WIDE_AT_SIGNS = tuple(sign.encode(code) for sign in AT_SIGNS for code in ("utf-16-le", "utf-8"))
 
 
 _NINO = r"(?<![A-Z0-9])[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?:[ -]?[0-9][ -]?[0-9]){3}[ -]?[A-D](?![A-Z0-9])"
 _BSN = "(?<![0-9])(?:[0-9]{9}|[0-9]{3}[ -][0-9]{3}[ -][0-9]{3})(?![0-9])"
+_QUICK_BSN = "[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}"
+_QUICK_SSN = "[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}|[Ss](?:[Ss][Nn]|[Oo][Cc][Ii][Aa][Ll]).{1,20}[0-9]{9}"
 _STEUER_ID = "(?<![0-9])[0-9](?:[ -]?[0-9]){10}(?![0-9])"
 _NIR = "(?<![0-9])[12](?:[ -]?[0-9]){14}(?![0-9])"
 
@@ -194,7 +200,7 @@ def _number(
     if isinstance(quick, int):
         gate = gate or Gate(joined=b"d" * quick)
         quick = f"[0-9](?:[ -]?[0-9]){{{quick - 1}}}"
-    return Detector(name, limit, re.compile(quick).search, find, gate or Gate(), folds=True)
+    return Detector(name, limit, re.compile(quick, re.DOTALL).search, find, gate or Gate(), folds=True)
 
 
 def detectors() -> tuple[Detector, ...]:
@@ -202,8 +208,10 @@ def detectors() -> tuple[Detector, ...]:
     ssn_words = re.compile(rb"(?:ssn|social security)[\s\S]{1,20}?[0-9]{9}")
     return (
         _number("credit_card", 40, 13, _find_card),
-        _number("us_ssn", 40, 9, _find_ssn, Gate((b"dddsddsdddd",), literals=(b"ssn", b"social"), after=ssn_words)),
-        _number("nl_bsn", 12, 9, _finder(_BSN, eleven_proof), Gate((b"d" * 9, b"dddsdddsddd"))),
+        _number(
+            "us_ssn", 40, _QUICK_SSN, _find_ssn, Gate((b"dddsddsdddd",), literals=(b"ssn", b"social"), after=ssn_words)
+        ),
+        _number("nl_bsn", 12, _QUICK_BSN, _finder(_BSN, eleven_proof), Gate((b"d" * 9, b"dddsdddsddd"))),
         _number("de_steuer_id", 22, 11, _finder(_STEUER_ID, steuer_id)),
         _number("fr_nir", 30, 15, _finder(_NIR, nir)),
         _number(
@@ -216,5 +224,5 @@ def detectors() -> tuple[Detector, ...]:
             _find_iban,
             Gate(joined=b"aadd", sequel=re.compile(b"aadd[ad]{11}")),
         ),
-        _number("email", 330, "@", _find_email, Gate(raw=((b"@", _AT), *((sign, None) for sign in _WIDE_AT_SIGNS)))),
+        _number("email", 330, "@", _find_email, Gate(raw=(b"@", _AT))),
     )

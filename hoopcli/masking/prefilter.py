@@ -34,14 +34,15 @@ _LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 _LEADS = {0x96, 0x97, 0xA0, 0xAD} | {char.encode()[0] for char in LOOK_ALIKES}
 _SHAPES = _table({b"u": range(0x80, 0x100), b"v": _LEADS, b"d": b"0123456789", b"a": _LETTERS, b"s": _SPACES}, b"x")
 
-# Look-alikes in UTF-16LE: "h" for the high byte of one (U+20xx apart: that byte is a space too), "0" for NUL.
+# Look-alikes in UTF-16LE: "h" for the high byte of one (U+20xx apart: that byte is a space too), "0" for NUL,
+# "l" for that of the second half of a surrogate pair.
 _PAIRS = frozenset(char.encode("utf-16-le") for char in LOOK_ALIKES if ord(char) < 0x10000)
 _HIGH = {pair[1] for pair in _PAIRS} - {0x00, 0x20} | set(range(0xD8, 0xDC))
-_WIDE = _table({b"h": _HIGH, b"d": b"0123456789", b"s": _SPACES, b"0": b"\0"}, b"x")
-_GAP = b"(?:s0|[.h]s|.h|x0){0,5}"
+_WIDE = _table({b"h": _HIGH, b"d": b"0123456789", b"s": _SPACES, b"l": range(0xDC, 0xE0), b"0": b"\0"}, b"x")
+_GAP = b"(?:s0|.[hls]|x0){0,5}"
 _WIDE_NUMBER = re.compile(
     b"h(?:(?<=d0.h)"  # after a digit
-    b"|(?=[^0][0sh])" + _GAP + b"(?:d0|.h" + _GAP + b".h))",  # before a digit, or three of them
+    b"|(?=[^0][0hls])" + _GAP + b"(?:d0|.h" + _GAP + b".h))",  # before a digit, or three of them
     re.DOTALL,
 )
 # Look-alikes in 8 bits: in UTF-8, or the one-byte dashes and spaces of code pages between digits. "v" begins one.
@@ -62,13 +63,13 @@ class Prefilter:
         gates = [detector.gate for detector in detectors]
         self._numbers = [gate for gate in gates if gate.spaced or gate.joined]
         self._literals = [gate for gate in gates if gate.literals]
-        self._raw = [raw for gate in gates for raw in gate.raw]
-        self._finders = [(d.quick, d.find) for d in detectors if d.gate.spaced or d.gate.joined]
+        self._raw = [gate.raw for gate in gates if gate.raw]
+        self._quick = [detector.quick for detector in detectors if detector.gate.spaced or detector.gate.joined]
 
     def suspect(self, data: bytes | memoryview) -> bool:
         """Whether a detector may find something in text cells among these bytes."""
         data = bytes(data)
-        if any(sign[-1:] in data and sign in data and (not sure or sure.search(data)) for sign, sure in self._raw):
+        if any(sign in data and sure.search(data) for sign, sure in self._raw):
             return True
         if not self._numbers and not self._literals:
             return False
@@ -114,7 +115,7 @@ class Prefilter:
 
     def _is_number(self, around: bytes, encoding: str) -> bool:
         text = fold(around.decode(encoding, "replace")).text
-        return any(quick(text) and find(text, 0) for quick, find in self._finders)
+        return any(quick(text) for quick in self._quick)
 
 
 def _around(data: bytes, at: int, step: int) -> bytes:

@@ -92,9 +92,9 @@ class Writer:
         secret = text[begin:until]
         if span.open:
             return before + "*" * (min(until, span.secret + _MOST_STARS) - begin)
-        method = span.watch.mask.method
-        form = None if overlaps else mask(method, secret, len(secret), self._key)
-        return before + (form if form is not None else redact(secret, len(secret)) or "")
+        return before + (
+            (redact(secret, len(secret)) or "") if overlaps else _masked(span.watch.mask, secret, self._key)
+        )
 
 
 def mask_whole(watches: Sequence[Watch], text: str, key: bytes) -> tuple[str, dict[str, int]]:
@@ -107,9 +107,22 @@ def mask_whole(watches: Sequence[Watch], text: str, key: bytes) -> tuple[str, di
             spans.extend(_advance(_State(watch), view, len(view.text) + 1))
     if not spans:
         return text, {}
+    if len(spans) == 1 and not spans[0].open:
+        return _mask_one(text, spans[0], key)
     spans.sort(key=_order)
     writer = Writer(key)
     return writer.write(text, spans, len(text)), writer.counts
+
+
+def _masked(rule: Mask, secret: str, key: bytes) -> str:
+    """What stands for a part of a text: a part cannot be NULL, so it is redacted then."""
+    return mask(rule.method, secret, len(secret), key) or redact(secret, len(secret)) or ""
+
+
+def _mask_one(text: str, span: Span, key: bytes) -> tuple[str, dict[str, int]]:
+    return text[: span.secret] + _masked(span.watch.mask, text[span.secret : span.end], key) + text[span.end :], {
+        span.watch.mask.id: 1
+    }
 
 
 class StreamMasker:
