@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from math import isfinite
 from uuid import UUID
@@ -136,8 +136,6 @@ def _text(value: Value, info: TypeInfo | None) -> str:
             return str(value).upper()
         case datetime():
             return value.isoformat(" ", "milliseconds")
-        case date():
-            return value.isoformat()
         case Time() | DateTime2() | DateTimeOffset():
             return value.isoformat(info.scale if info and info.id in _SCALED else 7)
         case _:

@@ -35,7 +35,7 @@ def read_cell(reader: Reader, info: TypeInfo) -> bytes | None:
             return _read_text(reader)
         case Layout.VARIANT:
             return _read_variant(reader)
-        case Layout.PLP:
+        case _:
             return _read_plp(reader)
 
 

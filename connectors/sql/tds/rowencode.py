@@ -30,7 +30,7 @@ def encode_rows(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> 
     cells = [map(encoder(column.type), map(itemgetter(i), rows)) for i, column in enumerate(columns)]
     try:
         return b"".join(chain.from_iterable(zip(repeat(_ROW, len(rows)), *cells, strict=True)))
-    except (error, OverflowError, AttributeError, TypeError, IndexError) as reason:
+    except (error, ArithmeticError, AttributeError, TypeError, ValueError, IndexError) as reason:
         raise ProtocolError(f"a value does not fit its column: {reason}") from None
 
 
