@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from hoopcli.masking.masker import Masking
 from hoopcli.model.access import Connection
@@ -44,19 +44,23 @@ class SessionSecret:
         return "SessionSecret(<hidden>)"
 
 
+TlsContexts: TypeAlias = Callable[[ssl.TLSVersion], ssl.SSLContext]
+
+
 @dataclass(frozen=True, slots=True)
 class LayerContext:
     """All that a layer knows of the world.
 
-    ``tls_server`` presents the loopback certificate of the session; ``tls_client`` verifies the upstream.
+    ``tls_server`` presents the loopback certificate of the session, ``tls_client`` verifies the upstream; each gives a
+    context that speaks at most the version it is asked for.
     ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock.
     """
 
     session: Session
     target: Target
     secret: SessionSecret
-    tls_server: ssl.SSLContext
-    tls_client: ssl.SSLContext
+    tls_server: TlsContexts
+    tls_client: TlsContexts
     masking: Callable[[Sequence[Mask]], Masking]
     now: Callable[[], datetime]
 
@@ -90,11 +94,16 @@ class Table:
 
 
 class Connector(Protocol):
-    """A kind of upstream that hoop can broker."""
+    """A kind of upstream that hoop can broker.
+
+    ``verbs`` are all that its statements can have, ``discharges`` the kinds of obligation that it carries out, ``alpn``
+    the application protocols that its loopback listener offers in TLS.
+    """
 
     kind: str
     verbs: frozenset[str]
     discharges: frozenset[str]
+    alpn: Sequence[str]
 
     def target(self, connection: Connection) -> Target:
         """Validate a connection's options. Raises UsageError naming the option."""

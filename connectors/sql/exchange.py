@@ -13,7 +13,7 @@ from connectors.sql.tds.request import decode_request
 from connectors.sql.tsql.names import Scope
 from connectors.sql.understand import Handles, Understood, understand
 from connectors.sql.upstream import LoggedIn
-from hoopcli.errors import ProtocolError
+from hoopcli.errors import HoopError, ProtocolError
 from hoopcli.model.outcome import Status as Ending
 from hoopcli.sansio.commands import Authorize, CancelAuthorize, ClosePeer, Record, SendData
 from hoopcli.sansio.events import DataReceived, Deny, Event, Peer, PeerClosed, Permit
@@ -129,7 +129,7 @@ class Exchanges:
         assert isinstance(event, DataReceived)
         try:
             packets = answer.feed(stream.feed(self._upstream.opened(event.data)))
-        except ProtocolError as error:
+        except HoopError as error:
             yield from self._cut_off(answer, error)
             raise
         if packets:
@@ -142,7 +142,7 @@ class Exchanges:
             yield from self._tell(answer, "hoop: the upstream closed the connection before its answer was complete")
         raise PeerGoneError(f"the {event.peer.value} closed the connection midway")
 
-    def _cut_off(self, answer: Answer, error: ProtocolError) -> Steps[None]:
+    def _cut_off(self, answer: Answer, error: HoopError) -> Steps[None]:
         """Nothing more of this answer may pass: say so, record what did, and give the upstream up."""
         yield Record(replace(answer.outcome(Ending.BLOCKED), errors=(error.message,)))
         yield from self._tell(answer, f"hoop: the result was cut off: {error.message}", error.hint)

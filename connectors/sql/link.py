@@ -6,6 +6,7 @@ packets and the records follow bare; and strict (TDS 8.0), where TLS comes first
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable, Sequence
 
 from connectors.sql.tds.packet import Message, MessageReader, PacketType, packetize
@@ -20,6 +21,11 @@ _HANDSHAKE_TYPES = {
     Peer.CLIENT: {PacketType.PRELOGIN},
     Peer.UPSTREAM: {PacketType.PRELOGIN, PacketType.TABULAR_RESULT},
 }
+
+
+#: TLS 1.3 ends its handshake in messages that the wrapping in PRELOGIN packets has no place for.
+WRAPPED_TLS = ssl.TLSVersion.TLSv1_2
+STRICT_TLS = ssl.TLSVersion.MAXIMUM_SUPPORTED
 
 
 class PeerGoneError(ProtocolError):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.sql.tds.colmetadata import Column
-from connectors.sql.tds.response import BlockedError
+from connectors.sql.tds.masks import BlockedError
 from connectors.sql.tsql.classify import Batch, Output
 from connectors.sql.tsql.names import segment
 from hoopcli.masking.masker import Masking, StreamMasker
@@ -40,23 +40,31 @@ class ResultPlan:
         self._batches = batches
         self._outputs = batches[0].outputs if len(batches) == 1 else None
         self._tables = frozenset(table for batch in batches for table in batch.reads)
-        self._touched = any(batch.facts["reads_unknown"] for batch in batches) or any(
-            masking.could_match(table) for table in self._tables
-        )
+        unknown = {"*"} if any(batch.facts["reads_unknown"] for batch in batches) else set()
+        self._touched = any(masking.could_match(table) for table in self._tables | unknown)
+
+    @property
+    def detects(self) -> bool:
+        """Whether any detectors are on."""
+        return self.masking.detects
+
+    def suspect(self, data: bytes) -> bool:
+        """Whether a detector may find something in these bytes."""
+        return self.masking.suspect(data)
 
     def columns(self, columns: Sequence[Column]) -> Sequence[FieldMask | None]:
         """The mask of each column. Raises BlockedError if the result is not what the statement said."""
-        if not self.masking.fields or not self._touched:
+        if not self._touched:
             return [None] * len(columns)
         return [self._field(names) for names in self._sources([column.name for column in columns])]
 
     def return_value(self, name: str) -> FieldMask | None:
         """The mask of an output parameter: what flows into it is not followed, so every masked table counts."""
-        return self._field(self._anything(name)) if self.masking.fields and self._touched else None
+        return self._field(self._anything(name)) if self._touched else None
 
     def message(self, text: str) -> tuple[str, Mapping[str, int]]:
         """An error or info text as the client may see it, and what was masked in it."""
-        if self.masking.fields and self._touched:
+        if self._touched:
             return HIDDEN, {}
         return self.masking.detect(text)
 

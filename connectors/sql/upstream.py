@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.sql.accept import Accepted
-from connectors.sql.link import Link, PeerGoneError
+from connectors.sql.link import STRICT_TLS, WRAPPED_TLS, Link, PeerGoneError
 from connectors.sql.tds.features import Feature, FeatureId, FedAuth, FedAuthLibrary
 from connectors.sql.tds.login import TDS_7_4, TDS_8_0, Login7, TypeFlags, encode_login7
 from connectors.sql.tds.packet import (
@@ -161,7 +161,8 @@ def _attempt(
 def _agree(context: LayerContext, link: Link, credential: Credential, host: str) -> Steps[tuple[Encrypted, Prelogin]]:
     mode = context.target.options.get("encrypt", "on")
     name = context.target.options.get("host_name_in_certificate", host)
-    channel = TlsChannel(context.tls_client, server_side=False, server_hostname=name)
+    tls = context.tls_client(STRICT_TLS if mode == "strict" else WRAPPED_TLS)
+    channel = TlsChannel(tls, server_side=False, server_hostname=name)
     if mode == "strict":
         yield from link.handshake(channel)
     sent = _ENCRYPTION.get(mode, Encryption.ON)

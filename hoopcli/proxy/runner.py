@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Protocol, cast
 
+from hoopcli.errors import HoopError
 from hoopcli.model.decision import Statement
 from hoopcli.model.outcome import Outcome
 from hoopcli.proxy.dial import dial
@@ -190,6 +191,9 @@ class Runner:
                 self._perform(command)
         except StopIteration:
             self._finish()
+        except HoopError as error:
+            self._asks.fault(error)
+            self._finish()  # the layer has said what it had to say; that may still go out
         except Exception as error:  # noqa: BLE001 - whatever went wrong in a layer, nothing more may pass
             self._asks.fault(error)
             self._finish(abort=True)

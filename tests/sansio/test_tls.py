@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hoopcli.errors import ProtocolError
-from hoopcli.proxy.certificates import issue
+from hoopcli.certificates import issue
 from hoopcli.sansio.tls import TlsChannel
 
 IDENTITY = issue("test", datetime.now(UTC), timedelta(hours=1))

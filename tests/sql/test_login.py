@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from connectors.sql.upstream import LoggedIn, UpstreamRefusedError, log_in
 from hoopcli.errors import ProtocolError
 from hoopcli.model.access import Connection, Principal
 from hoopcli.model.session import Session
-from hoopcli.proxy.certificates import issue
+from hoopcli.certificates import issue
 from hoopcli.sansio.commands import Command, GetCredential, OpenUpstream, Receive, SendData, SetTimer
 from hoopcli.sansio.events import (
     Credential,
@@ -48,16 +49,19 @@ UPSTREAM_SECRET = "upstream-secret"
 
 
 def context(**options: str) -> LayerContext:
-    client = ssl.create_default_context(cadata=IDENTITY.ca.decode())
-    if options.get("encrypt") == "strict":
-        client.set_alpn_protocols(["tds/8.0"])
+    def client(newest: ssl.TLSVersion) -> ssl.SSLContext:
+        made = ssl.create_default_context(cadata=IDENTITY.ca.decode())
+        made.maximum_version = newest
+        made.set_alpn_protocols(["tds/8.0"])
+        return made
+
     target = Target("127.0.0.1", 1433, options.pop("auth", "password"), options)
     session = Session("s1", Principal("omar"), Connection("azure-sql", "sql"), NOW, NOW + timedelta(hours=1))
     return LayerContext(
         session=session,
         target=target,
         secret=SessionSecret(SECRET),
-        tls_server=IDENTITY.server_context(["tds/8.0"]),
+        tls_server=partial(IDENTITY.server_context, ["tds/8.0"]),
         tls_client=client,
         masking=lambda _: pytest.fail("a login masks nothing"),
         now=Clock(),

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hoopcli.ledger.keys import file_key
-from hoopcli.ledger.store import Ledger
-from hoopcli.ledger.writer import LedgerWriter
 from hoopcli.policy.document import load
 from hoopcli.policy.engine import Engine
 
 from connectors.sql.connector import SqlConnector
+from hoopcli.ledger.keys import file_key
+from hoopcli.ledger.store import Ledger
+from hoopcli.ledger.writer import LedgerWriter
 from hoopcli.model.access import Connection, Principal, PrincipalKind
 from hoopcli.proxy.approvals import Approvals
 from hoopcli.proxy.run import run

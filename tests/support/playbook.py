@@ -37,9 +37,9 @@ class Playbook:
                     self.receiving = command.peers
                     break
                 commands.append(command)
+                self.log.append(command)
         except StopIteration:
             self.ended = True
-        self.log += commands
         return commands
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -31,12 +32,14 @@ class LoopbackIdentity:
     chain: bytes
     key: bytes
 
-    def server_context(self, alpn: list[str]) -> ssl.SSLContext:
+    def server_context(
+        self, alpn: Sequence[str], newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    ) -> ssl.SSLContext:
         """A server context, TLS 1.2 or newer, that presents this identity."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.num_tickets = 0  # nothing may follow the handshake that TDS wraps in packets
-        context.set_alpn_protocols(alpn)
+        context.maximum_version = newest
+        context.set_alpn_protocols(list(alpn))
         with tempfile.TemporaryDirectory(prefix="hoop-") as folder:  # the ssl module reads keys from files only
             file = Path(folder) / "identity.pem"
             file.touch(mode=0o600)

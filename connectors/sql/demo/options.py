@@ -1,0 +1,42 @@
+"""How the demo's server behaves, and how it can be made to misbehave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+USER = "sa"
+SECRET = "upstream-secret"  # noqa: S105 - the demo's own, for a server with invented data on loopback
+
+
+@dataclass(slots=True)
+class Options:
+    """Counters go down as they are used; all else stays.
+
+    ``encrypt`` is ``off`` (may), ``on`` (must), ``none`` (cannot). ``token`` is the only FEDAUTH token let in, instead
+    of user and secret. ``route`` answers the login with another server. ``transient`` login errors come first.
+    ``delay`` seconds pass before each answer. ``cut_after`` bytes of an answer the connection is lost; ``malformed``
+    puts an unknown token into it.
+    """
+
+    encrypt: str = "off"
+    user: str = USER
+    secret: str = SECRET
+    token: str = ""
+    route: tuple[str, int] | None = None
+    transient: list[int] = field(default_factory=list)
+    delay: float = 0.0
+    cut_login: int = 0
+    cut_after: int | None = None
+    malformed: bool = False
+    canned: bool = False
+    big_rows: int = 200_000
+
+
+@dataclass(slots=True)
+class Seen:
+    """What reached the server, for tests to look at: logins, the texts of requests, how many attentions."""
+
+    logins: list[tuple[str, str, str]] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+    attentions: int = 0
+    wire: bytearray = field(default_factory=bytearray)

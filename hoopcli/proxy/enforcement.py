@@ -1,0 +1,174 @@
+"""The policy enforcement point of one session: decide, wait for people, record, and only then permit.
+
+Whatever fails in here denies. A permit is given only after its request record is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hoopcli.errors import HoopError
+from hoopcli.model.decision import Approve, Decision, Effect, Statement
+from hoopcli.model.outcome import Outcome, Status
+from hoopcli.model.session import Session
+from hoopcli.policy.engine import Engine
+from hoopcli.proxy.approvals import Approvals, Binding, Request, State
+from hoopcli.proxy.journal import Journal
+from hoopcli.sansio.events import Deny, Permit
+
+POLL_SECONDS = 0.05
+_DISCHARGED_HERE = frozenset({Approve.kind})
+
+
+@dataclass(slots=True)
+class Stats:
+    """What a session has done so far, for its status line and its closing record."""
+
+    statements: int = 0
+    rows: int = 0
+    masked: int = 0
+    denied: int = 0
+    waiting: int = 0
+    size: int = 0
+
+
+class Enforcement:
+    """Decides every statement of one session. ``discharges`` are the obligations that the connector can carry out."""
+
+    def __init__(
+        self,
+        session: Session,
+        discharges: frozenset[str],
+        engine: Engine,
+        approvals: Approvals,
+        journal: Journal,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._session = session
+        self._discharges = discharges | _DISCHARGED_HERE
+        self._engine = engine
+        self._approvals = approvals
+        self._journal = journal
+        self._now = now
+        self.stats = Stats()
+        self.open: set[str] = set()
+
+    async def authorize(self, statement: Statement) -> Permit | Deny:
+        """Decide and record one statement. Raises LedgerError when it cannot be recorded: then the session must end."""
+        exchange = secrets.token_hex(8)
+        self.stats.statements += 1
+        decision, hint = self._decide(statement)
+        if decision.effect is Effect.REQUIRE_APPROVAL:
+            decision, hint = await self._await_approval(exchange, statement, decision)
+        permitted = decision.effect is Effect.ALLOW
+        if permitted:
+            self.open.add(exchange)
+        else:
+            self.stats.denied += 1
+        try:
+            await self._journal.request(exchange, statement, decision)
+        except asyncio.CancelledError:
+            if permitted:  # recorded as permitted, never forwarded
+                self.open.discard(exchange)
+                self._journal.outcome(Outcome(exchange, Status.CANCELLED))
+            raise
+        if permitted:
+            return Permit(exchange, decision)
+        return Deny(exchange, decision.rule, f"denied by rule {decision.rule!r}: {decision.reason}", hint)
+
+    async def record(self, outcome: Outcome) -> None:
+        """Make the outcome of a permitted statement durable."""
+        self.open.discard(outcome.exchange)
+        self.stats.rows += outcome.rows
+        self.stats.size += outcome.size
+        self.stats.masked += sum(outcome.masked.values())
+        await self._journal.outcome(outcome)
+
+    async def abandon(self, exchanges: set[str]) -> None:
+        """Record that these permitted statements ended without an answer."""
+        for exchange in sorted(exchanges & self.open):
+            await self.record(Outcome(exchange, Status.LOST))
+
+    def _decide(self, statement: Statement) -> tuple[Decision, str]:
+        session = self._session
+        now = self._now()
+        if now >= session.expires_at:
+            return _refusal("session-expired", "the session is over"), f"run: hoop connect {session.connection.name}"
+        try:
+            decision = self._engine.decide(session.principal, session.connection, statement, now, reason=session.reason)
+        except Exception as error:  # noqa: BLE001 - an exception in enforcement denies, whatever it is
+            return _refusal("enforcement-error", f"the policy could not be evaluated ({type(error).__name__})"), (
+                "run: hoop policy check"
+            )
+        undischarged = {o.kind for o in decision.obligations} - self._discharges
+        if undischarged and decision.effect is not Effect.DENY:
+            what = ", ".join(sorted(undischarged))
+            return _refusal("undischarged-obligation", f"this connector cannot carry out: {what}"), (
+                f"change rule {decision.rule!r} so that it asks for none of these"
+            )
+        return decision, f"to see why: hoop policy explain {session.connection.name} <statement>"
+
+    async def _await_approval(self, exchange: str, statement: Statement, decision: Decision) -> tuple[Decision, str]:
+        terms = next((o for o in decision.obligations if isinstance(o, Approve)), Approve())
+        binding = Binding(
+            self._session.principal.subject,
+            self._session.connection.name,
+            decision.rule,
+            hashlib.sha256(statement.request).hexdigest(),
+        )
+        try:
+            request = await asyncio.to_thread(
+                self._approvals.ask,
+                binding,
+                terms,
+                session=self._session.id,
+                on_behalf_of=self._session.principal.on_behalf_of or "",
+                reason=self._session.reason,
+                text=statement.text,
+            )
+        except HoopError as error:
+            return _denied(decision, error.message), error.hint
+        await self._journal.asked(exchange, request, terms)
+        self.stats.waiting += 1
+        try:
+            request = await self._answered(request.id)
+        except asyncio.CancelledError:
+            self._journal.withdrawn(exchange, request)
+            self._journal.request(exchange, statement, _denied(decision, "the client stopped waiting"))
+            raise
+        finally:
+            self.stats.waiting -= 1
+        return await self._after_answer(exchange, request, binding, decision)
+
+    async def _answered(self, identity: str) -> Request:
+        while (request := await asyncio.to_thread(self._approvals.get, identity)).state is State.WAITING:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)  # the answer may come from another process
+        return request
+
+    async def _after_answer(
+        self, exchange: str, request: Request, binding: Binding, decision: Decision
+    ) -> tuple[Decision, str]:
+        if request.answers:
+            await self._journal.answered(exchange, request)
+        if request.state is State.EXPIRED:
+            await self._journal.expired(exchange, request)
+        if request.state is State.APPROVED and await asyncio.to_thread(self._approvals.use, request.id, binding):
+            await self._journal.used(exchange, request)
+            who = ", ".join(a.approver for a in request.answers)
+            return replace(decision, effect=Effect.ALLOW, reason=f"approved by {who} (request {request.id})"), ""
+        said = "; ".join(f"{a.approver}: {a.comment or 'no comment'}" for a in request.answers if not a.approve)
+        why = f"request {request.id} is {request.state}" + (f" ({said})" if said else "")
+        return _denied(decision, why), "ask again with a reason: hoop connect NAME --reason TEXT"
+
+
+def _refusal(rule: str, reason: str) -> Decision:
+    return Decision(Effect.DENY, rule, reason)
+
+
+def _denied(decision: Decision, reason: str) -> Decision:
+    return replace(decision, effect=Effect.DENY, reason=reason)
