@@ -20,7 +20,8 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings.exceptions import SettingsError
 
 from hoopcli.errors import UsageError
-from hoopcli.settings.model import ConnectionSettings, IdentitySettings, Settings, config_dir
+from hoopcli.model.access import Connection
+from hoopcli.settings.model import NAME, ConnectionSettings, IdentitySettings, Settings, bad_name, config_dir
 
 PREFIX = "HOOP_"
 #: Variables that are not settings of the file: which file, who acts, how much an unexpected error says.
@@ -106,6 +107,16 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os
         raise _explained(error, files) from error
     except SettingsError as error:
         raise UsageError(f"a HOOP_ variable cannot be read: {error}") from error
+
+
+def check_connection(name: str, values: Mapping[str, Any]) -> Connection:
+    """A connection from flags, checked as one of a file is. Raises UsageError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(bad_name(name))
+    try:
+        return ConnectionSettings(**values).connection(name)
+    except ValidationError as error:
+        raise _explained(error, []) from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -23,6 +23,11 @@ def config_dir() -> Path:
     return user_config_path("hoop", appauthor=False)
 
 
+def bad_name(name: str) -> str:
+    """What is wrong with a connection's name."""
+    return f"the connection name {name!r} may have letters, digits, - and _ only"
+
+
 def _listed(value: object) -> object:
     """Accept ``a, b`` from the environment where the file has a list."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -106,7 +111,7 @@ class Settings(BaseSettings):
     def _names(cls, value: dict[str, ConnectionSettings]) -> dict[str, ConnectionSettings]:
         for name in value:
             if not NAME.fullmatch(name):
-                raise ValueError(f"the connection name {name!r} may have letters, digits, - and _ only")
+                raise ValueError(bad_name(name))
         return value
 
     @field_validator("policy", "state_dir", "ledger")

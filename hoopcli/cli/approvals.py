@@ -1,0 +1,138 @@
+"""``hoop approvals``: the requests that wait for a person on this machine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hoopcli.cli import output
+from hoopcli.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from hoopcli.proxy.approvals import Request
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The request, as `hoop approvals ls` names it.")]
+Comment = Annotated[str, typer.Option("--comment", "-m", metavar="TEXT", help="Why; it is recorded.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Requests that wait for a person.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("ls")(ls)
+    group.command("show")(show)
+    group.command("approve")(approve)
+    group.command("deny")(deny)
+    app.add_typer(group, name="approvals")
+
+
+def ls(as_json: AsJson = False) -> None:
+    """List the requests that wait, oldest first."""
+    from hoopcli.cli.workspace import Workspace, now  # noqa: PLC0415 - completion imports this module
+
+    with Workspace.open().approvals() as approvals:
+        pending = approvals.pending()
+    if as_json:
+        output.document({"requests": [document(request) for request in pending]})
+    elif not pending:
+        output.say("Nothing waits for approval.")
+    else:
+        at = now().timestamp()
+        output.show(
+            output.table(
+                ("ID", "WHO", "CONNECTION", "RULE", "LEFT", "STATEMENT"), [_row(request, at) for request in pending]
+            )
+        )
+
+
+def show(request: Id, as_json: AsJson = False) -> None:
+    """Show one request, with the very statement that would run."""
+    from hoopcli.cli.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open().approvals() as approvals:
+        _print(approvals.get(request), as_json)
+
+
+def approve(request: Id, comment: Comment = "", as_json: AsJson = False) -> None:
+    """Let it run. Nobody can approve a request of their own."""
+    _answer(request, comment, as_json, yes=True)
+
+
+def deny(request: Id, comment: Comment = "", as_json: AsJson = False) -> None:
+    """Refuse it."""
+    _answer(request, comment, as_json, yes=False)
+
+
+def _answer(request: str, comment: str, as_json: bool, *, yes: bool) -> None:
+    from hoopcli.cli.workspace import Workspace  # noqa: PLC0415
+
+    workspace = Workspace.open()
+    with workspace.approvals() as approvals:
+        answered = approvals.answer(request, workspace.principal, approve=yes, comment=comment)
+    _print(answered, as_json)
+
+
+def document(request: Request) -> dict[str, Any]:
+    """A request as JSON."""
+    return {
+        "id": request.id,
+        "state": str(request.state),
+        "session": request.session,
+        "principal": request.binding.principal,
+        "on_behalf_of": request.on_behalf_of,
+        "connection": request.binding.connection,
+        "rule": request.binding.rule,
+        "reason": request.reason,
+        "text": request.text,
+        "digest": request.binding.digest,
+        "groups": list(request.groups),
+        "needed": request.needed,
+        "uses": request.uses,
+        "asked": _time(request.asked),
+        "expires": _time(request.expires),
+        "answers": [
+            {"approver": a.approver, "approve": a.approve, "comment": a.comment, "at": _time(a.at)}
+            for a in request.answers
+        ],
+    }
+
+
+def _print(request: Request, as_json: bool) -> None:
+    shown = document(request)
+    if as_json:
+        output.document(shown)
+        return
+    from rich.panel import Panel  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    said = [f"{a.approver} {'approved' if a.approve else 'denied'} {a.comment}".strip() for a in request.answers]
+    keys = ("id", "state", "principal", "on_behalf_of", "connection", "rule", "reason", "expires")
+    output.show(
+        output.fields(
+            {key: shown[key] for key in keys if shown[key]}
+            | {"approvers": f"{request.needed} of {', '.join(request.groups) or 'anyone else'}"}
+            | ({"answers": "\n".join(said)} if said else {})
+        ),
+        Panel(Text(output.safe(request.text)), title="statement", title_align="left"),
+    )
+
+
+def _row(request: Request, at: float) -> list[str]:
+    who = (
+        f"{request.binding.principal} for {request.on_behalf_of}" if request.on_behalf_of else request.binding.principal
+    )
+    left = max(0, int(request.expires - at))
+    text = output.safe_line(" ".join(request.text.split()))
+    return [
+        request.id,
+        who,
+        request.binding.connection,
+        request.binding.rule,
+        f"{left // 60}:{left % 60:02}",
+        text if len(text) <= 60 else text[:59] + "…",
+    ]
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

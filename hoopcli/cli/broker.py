@@ -1,0 +1,91 @@
+"""A session for the commands that need one: everything of this machine put together, and taken apart again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from hoopcli.cli import output
+from hoopcli.cli.workspace import Workspace, now
+from hoopcli.identity.credentials import Credentials
+from hoopcli.ledger.keys import load_or_create, system_keyring
+from hoopcli.ledger.store import Ledger
+from hoopcli.ledger.writer import LedgerWriter
+from hoopcli.model.access import Connection
+from hoopcli.proxy.run import run
+from hoopcli.proxy.session import LiveSession, Services, serve
+from hoopcli.spi import ClientHint, Connector
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the user asked of the session."""
+
+    port: int = 0
+    reason: str = ""
+    ttl: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A live session and what belongs to it."""
+
+    workspace: Workspace
+    connector: Connector
+    connection: Connection
+    services: Services
+    live: LiveSession
+
+    @property
+    def hint(self) -> ClientHint:
+        """How clients reach it."""
+        return self.connector.client_hint(self.live.listen, self.connection)
+
+
+def brokered(workspace: Workspace, name: str, terms: Terms, work: Callable[[Broker], Awaitable[T]]) -> T:
+    """Open a session on a connection, do the work with it, and close it.
+
+    Raises whatever the work raises, and LedgerError if the session cannot be recorded to its end.
+    """
+    return run(_brokered(workspace, name, terms, work))
+
+
+async def _brokered(workspace: Workspace, name: str, terms: Terms, work: Callable[[Broker], Awaitable[T]]) -> T:
+    connector, connection = workspace.connector(name)
+    with services(workspace) as shared:
+        async with serve(
+            connector, connection, workspace.principal, shared, port=terms.port, reason=terms.reason, ttl=terms.ttl
+        ) as live:
+            working = asyncio.ensure_future(work(Broker(workspace, connector, connection, shared, live)))
+            try:
+                await asyncio.wait([working])  # its error is raised outside, where no task group wraps it
+            finally:
+                working.cancel()
+    return working.result()
+
+
+@contextmanager
+def services(workspace: Workspace) -> Iterator[Services]:
+    """Policy, ledger, approvals and credentials of this machine. Raises LedgerError, UsageError."""
+    engine = workspace.engine()
+    path = workspace.settings.ledger_path
+    key = load_or_create(path.parent, system_keyring() if workspace.settings.keyring else None)
+    masking_key = workspace.vault.key("masking")
+    if workspace.settings.keyring and (warning := key.warning or workspace.vault.warning):
+        output.note(f"warning: {warning}")
+    with workspace.approvals() as approvals, LedgerWriter(Ledger.open(path, key.signer)) as ledger:
+        yield Services(
+            policy=engine,
+            ledger=ledger,
+            approvals=approvals,
+            credentials=Credentials(workspace.vault, workspace.keyring, output.note),
+            masking_key=masking_key,
+            state_dir=workspace.state(),
+            now=now,
+        )

@@ -1,0 +1,90 @@
+"""A command that runs inside a session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from hoopcli.errors import UsageError
+from hoopcli.settings.model import Settings
+from hoopcli.settings.secret import Keeper, parse_reference
+
+GRACE_SECONDS = 5.0
+#: What proves this workload to Entra; the command must not have it.
+_FEDERATION = (
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+)
+
+
+def environment(environ: Mapping[str, str], settings: Settings, hint: Mapping[str, str]) -> dict[str, str]:
+    """The command's environment: this one's, without any upstream credential, and with the session's hint."""
+    hidden = set(_FEDERATION)
+    for connection in settings.connections.values():
+        if connection.secret is not None:
+            reference = parse_reference(connection.secret)
+            if reference.keeper is Keeper.ENV:
+                hidden.add(reference.name)
+    return {name: value for name, value in environ.items() if name not in hidden} | dict(hint)
+
+
+async def run_command(argv: Sequence[str], env: Mapping[str, str], ended: asyncio.Future[str]) -> int:
+    """Run a command until it ends; its exit code, 128 and the signal's number if a signal ended it.
+
+    If the session ends first the command is asked to stop, then made to. Raises UsageError if it cannot be started.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(*argv, env=dict(env))
+    except OSError as error:
+        raise UsageError(f"the command {argv[0]!r} cannot be run: {error.strerror or error}") from error
+    with _forwarding(process):
+        waiting = asyncio.ensure_future(process.wait())
+        await asyncio.wait([waiting, ended], return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            await _stop(process, waiting)
+    code = waiting.result()
+    return code if code >= 0 else 128 - code
+
+
+async def _stop(process: Process, waiting: asyncio.Future[int]) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    await asyncio.wait([waiting], timeout=GRACE_SECONDS)
+    if not waiting.done():
+        with suppress(ProcessLookupError):
+            process.kill()
+        await asyncio.wait([waiting])
+
+
+@contextmanager
+def _forwarding(process: Process) -> Iterator[None]:
+    """Pass signals on. A terminal sends Ctrl-C to the command itself, so that one is not sent twice."""
+    loop = asyncio.get_running_loop()
+
+    def forward(number: signal.Signals) -> None:
+        if number is signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if os.name == "posix":
+        numbers.append(signal.SIGHUP)
+    added = []
+    for number in numbers:
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+            loop.add_signal_handler(number, forward, number)
+            added.append(number)
+    try:
+        yield
+    finally:
+        for number in added:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,123 @@
+"""What happens while a session of ``hoop connect`` is open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from hoopcli.cli import output
+from hoopcli.cli.asking import Ask, ask_here, watch
+from hoopcli.cli.broker import Broker
+from hoopcli.cli.child import environment, run_command
+from hoopcli.cli.workspace import now
+
+if TYPE_CHECKING:
+    from hoopcli.proxy.approvals import Request
+
+REFRESH_SECONDS = 0.25
+
+
+async def open_until_ended(broker: Broker) -> int:
+    """Keep the session open until a signal or its time ends it, showing what it does. Returns the exit code."""
+    with _ending(broker):
+        if sys.stderr.isatty():
+            why = await _with_status(broker)
+        else:
+            async with _watching(broker, ask_here):
+                why = await broker.live.ended()
+    output.note(f"hoop: session {broker.live.session.id} ended ({why}): {summary(broker)}")
+    return 0
+
+
+async def run_inside(broker: Broker, command: Sequence[str]) -> int:
+    """Run a command in the session; its exit code."""
+    env = environment(os.environ, broker.workspace.settings, broker.hint.environment)
+    ended = asyncio.ensure_future(broker.live.ended())
+    async with _watching(broker, _nobody):
+        code = await run_command(command, env | {"HOOP_SESSION": broker.live.session.id}, ended)
+    why = ended.result() if ended.done() else ""
+    ended.cancel()
+    output.note(f"hoop: {summary(broker)}" + (f" (the session ended: {why})" if why else ""))
+    return code
+
+
+def summary(broker: Broker) -> str:
+    """What the session has done, in words."""
+    stats = broker.live.stats
+    parts = [
+        f"{stats.statements:,} statement{'' if stats.statements == 1 else 's'}",
+        f"{stats.rows:,} row{'' if stats.rows == 1 else 's'}",
+        f"{stats.masked:,} masked",
+        f"{stats.denied:,} denied",
+    ]
+    return ", ".join([*parts, f"{stats.waiting:,} waiting"] if stats.waiting else parts)
+
+
+async def _with_status(broker: Broker) -> str:
+    """A status line that stays at the bottom of the terminal, out of the way while a person is asked."""
+    from rich.status import Status  # noqa: PLC0415
+
+    status = Status(_line(broker), console=output.console(stderr=True), spinner="dots")
+
+    async def ask(request: Request) -> bool | None:
+        status.stop()
+        try:
+            return await ask_here(request)
+        finally:
+            status.start()
+
+    ended = asyncio.ensure_future(broker.live.ended())
+    with status:
+        async with _watching(broker, ask):
+            while not ended.done():
+                status.update(_line(broker))
+                await asyncio.wait([ended], timeout=REFRESH_SECONDS)
+    return ended.result()
+
+
+def _line(broker: Broker) -> str:
+    left = max(0, int((broker.live.session.expires_at - now()).total_seconds()))
+    name = broker.live.session.connection.name
+    return f"{name}: {summary(broker)}, synced: local, {left // 60}:{left % 60:02} left"
+
+
+@asynccontextmanager
+async def _watching(broker: Broker, ask: Ask) -> AsyncIterator[None]:
+    watcher = asyncio.ensure_future(watch(broker, ask))
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
+
+
+async def _nobody(_request: Request) -> bool | None:
+    """The terminal belongs to the command: nobody can be asked here."""
+    return None
+
+
+@contextmanager
+def _ending(broker: Broker) -> Iterator[None]:
+    """Let a signal end the session cleanly; a second one ends hoop at once."""
+    loop = asyncio.get_running_loop()
+    numbers = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if os.name == "posix" else [])
+
+    def end(number: signal.Signals) -> None:
+        broker.live.end("interrupted" if number is signal.SIGINT else f"stopped by {number.name}")
+        loop.remove_signal_handler(number)
+
+    for number in numbers:
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+            loop.add_signal_handler(number, end, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.remove_signal_handler(number)

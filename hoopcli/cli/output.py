@@ -1,0 +1,130 @@
+"""Printing: for people with rich, for machines as JSON, and text of others so that it cannot steer the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hoopcli.errors import HoopError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_HIDDEN = {ord(c) for c in "\u061c\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"}
+_STEERING = frozenset(
+    {
+        *range(0x80, 0xA0),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+        0x2028,
+        0x2029,
+        *_HIDDEN,
+        *range(0xD800, 0xE000),
+    }
+)
+_VISIBLE = {code: f"\\u{code:04x}" for code in _STEERING} | {
+    **{code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"},
+    0x7F: "\u2421",
+}
+
+
+def safe(text: str) -> str:
+    """Text of others made harmless: escape codes and other controls become visible signs (ESC as ␛).
+
+    Line feeds and tabs stay. Marks that reorder or hide text are shown by their code.
+    """
+    return text.translate(_VISIBLE)
+
+
+def safe_line(text: str) -> str:
+    """The same on one line."""
+    return safe(text).replace("\n", "␊").replace("\t", " ")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console of the width of the terminal; markup in data is never interpreted."""
+    from rich.console import Console  # noqa: PLC0415 - only commands that print for people need it
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def show(*renderables: RenderableType) -> None:
+    """Print for a person."""
+    console().print(*renderables, sep="\n")
+
+
+def say(line: str) -> None:
+    """Print one line for a person, as it is, without wrapping it."""
+    sys.stdout.write(safe(line) + "\n")
+
+
+def note(line: str) -> None:
+    """Tell a person something beside the output."""
+    sys.stderr.write(safe(line) + "\n")
+    sys.stderr.flush()
+
+
+def flush() -> None:
+    """Let whoever reads our output have it now."""
+    sys.stdout.flush()
+
+
+def document(value: Any) -> None:
+    """Print one JSON document, in ASCII so that no terminal reads anything into it."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def line(value: Mapping[str, Any]) -> None:
+    """Print one line of JSON lines."""
+    sys.stdout.write(json.dumps(value, default=str) + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> RenderableType:
+    """A table for a person; cells may be rich renderables, anything else is shown as harmless text."""
+    from rich import box  # noqa: PLC0415
+    from rich.table import Column, Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table(
+        *(Column(Text(safe_line(column), style="bold")) for column in columns),
+        box=box.SIMPLE_HEAD,
+        title=title or None,
+        title_justify="left",
+        pad_edge=False,
+        show_edge=False,
+    )
+    for row in rows:
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(safe_line(_cell(cell))) for cell in row))
+    return grid
+
+
+def fields(pairs: Mapping[str, object]) -> RenderableType:
+    """Names and values, one a line."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, 2))
+    for name, value in pairs.items():
+        grid.add_row(Text(name, style="dim"), value if isinstance(value, Text) else Text(safe(_cell(value))))
+    return grid
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "NULL"
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def error(problem: HoopError, *, as_json: bool) -> None:
+    """Say what went wrong and what to do next, on stderr."""
+    kind = type(problem).__name__
+    if as_json:
+        told = {"error": {"kind": kind, "message": problem.message, "hint": problem.hint, "code": problem.exit_code}}
+        sys.stderr.write(json.dumps(told) + "\n")
+        return
+    red, plain = ("\x1b[1;31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+    sys.stderr.write(f"{red}error:{plain} {safe(problem.message)}\n")
+    if problem.hint:
+        sys.stderr.write(f"  hint: {safe(problem.hint)}\n")

@@ -1,0 +1,107 @@
+"""What commands work with: settings, who runs them, the stores on this machine; each opened when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hoopcli.cli import connectors, output
+from hoopcli.errors import HoopError, UsageError
+from hoopcli.identity.keyrings import Keyring
+from hoopcli.identity.principal import resolve
+from hoopcli.identity.vault import Vault
+from hoopcli.model.access import Connection, Principal
+from hoopcli.settings.files import load, nearest
+from hoopcli.settings.model import Settings
+from hoopcli.spi import Connector
+
+if TYPE_CHECKING:
+    from hoopcli.policy.engine import Engine
+    from hoopcli.proxy.approvals import Approvals
+
+
+def now() -> datetime:
+    """The clock of the command line."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One run of a command: its settings and its principal."""
+
+    settings: Settings
+    principal: Principal
+
+    @classmethod
+    def open(cls, agent: str | None = None, flags: Mapping[str, Any] | None = None) -> Workspace:
+        """Read the settings. Raises UsageError, NotSignedInError."""
+        settings = load(flags)
+        return cls(settings, resolve(settings.identity, agent=agent))
+
+    def connection(self, name: str) -> Connection:
+        """A configured connection. Raises UsageError naming the nearest one."""
+        found = self.settings.connections.get(name)
+        if found is None:
+            known = self.settings.connections
+            hint = nearest(name, known) if known else f"add it: hoop connections add {name} --server HOST"
+            raise UsageError(f"there is no connection {name!r}", hint)
+        return found.connection(name)
+
+    def connector(self, name: str) -> tuple[Connector, Connection]:
+        """A configured connection and what brokers it; its options are valid. Raises UsageError."""
+        connection = self.connection(name)
+        connector = connectors.load(connection.kind)
+        connector.target(connection)
+        return connector, connection
+
+    def engine(self) -> Engine:
+        """The policy, ready to decide. Raises UsageError with line and column."""
+        from hoopcli.policy.document import load as load_policy  # noqa: PLC0415 - it brings pydantic and CEL
+        from hoopcli.policy.engine import Engine  # noqa: PLC0415
+
+        if not self.settings.policy.exists():
+            raise UsageError(
+                f"there is no policy at {self.settings.policy}, and without one everything is denied",
+                "write one, see docs/policy.md; or name it: HOOP_POLICY=FILE",
+            )
+        return Engine(load_policy(self.settings.policy))
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The machine's keyring, unless the settings switch it off."""
+        return Keyring(enabled=self.settings.keyring)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Tokens and keys of hoop's own."""
+        return Vault(self.state("vault"), self.keyring)
+
+    def state(self, *parts: str) -> Path:
+        """A path in the state folder, which is private to the user. Raises HoopError if it cannot be made."""
+        folder = self.settings.state_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise HoopError(f"{folder} cannot be made: {error.strerror}", "set HOOP_STATE_DIR to a folder") from error
+        return folder.joinpath(*parts)
+
+    @contextmanager
+    def approvals(self) -> Iterator[Approvals]:
+        """The requests that wait on this machine."""
+        from hoopcli.proxy.approvals import Approvals  # noqa: PLC0415
+
+        store = Approvals(self.state("approvals.db"), now)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def warn(self) -> None:
+        """Tell the user what is weaker here than it should be."""
+        if self.vault.warning:
+            output.note(f"warning: {self.vault.warning}")
