@@ -33,8 +33,8 @@ class Gate:
     """What raw bytes must hold for a hit to be possible, in the forms that ``hoopcli.masking.prefilter`` makes of them.
 
     One of ``spaced`` in the shape, or ``joined`` in the shape without separators and then a match of ``sequel`` there;
-    or ``needs`` and one of ``literals`` in the flat form, and then a match of ``after`` there; or in the bytes
-    both parts of ``raw``.
+    or in the flat form the byte ``needs``, one of ``literals`` if there are any, and a match of ``after``; or in the
+    bytes both parts of ``raw``.
     """
 
     spaced: tuple[bytes, ...] = ()

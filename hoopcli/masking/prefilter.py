@@ -49,9 +49,12 @@ _WIDE_NUMBER = re.compile(
 _NARROW_NUMBER = re.compile(
     b"v(?=[uvd])(?:(?<=dv)|(?<=dsv)|[uv]{0,18}s?d|[uv]{1,3}(?:s?v[uv]{1,3}){2})",
 )
+_SECONDS: dict[bytes, set[bytes]] = {}
+for _char in LOOK_ALIKES:
+    _SECONDS.setdefault(re.escape(_char.encode()[:1]), set()).add(b"\\x%02x" % _char.encode()[1])
 _NARROW = re.compile(
     rb"(?<=[0-9])[\x96\x97\xa0\xad]{1,5}[0-9]|"
-    + b"|".join(sorted({re.escape(char.encode()[:-1]) + rb"[\x80-\xbf]" for char in LOOK_ALIKES}))
+    + b"|".join(first + b"[" + b"".join(sorted(seconds)) + b"]" for first, seconds in sorted(_SECONDS.items()))
 )
 
 
@@ -62,7 +65,7 @@ class Prefilter:
         detectors = tuple(detectors)
         gates = [detector.gate for detector in detectors]
         self._numbers = [gate for gate in gates if gate.spaced or gate.joined]
-        self._literals = [gate for gate in gates if gate.literals]
+        self._literals = [gate for gate in gates if gate.after]
         self._raw = [gate.raw for gate in gates if gate.raw]
         self._quick = [detector.quick for detector in detectors if detector.gate.spaced or detector.gate.joined]
 
@@ -125,6 +128,7 @@ def _around(data: bytes, at: int, step: int) -> bytes:
 
 
 def _has_literal(gate: Gate, flat: bytes) -> bool:
-    if gate.needs not in flat or all(flat.rfind(literal) < 0 for literal in gate.literals):
+    # rfind compares first bytes, find last ones: with these words that is twice as fast
+    if gate.needs not in flat or (gate.literals and all(flat.rfind(literal) < 0 for literal in gate.literals)):
         return False
-    return gate.after is None or gate.after.search(flat) is not None
+    return gate.after is not None and gate.after.search(flat) is not None

@@ -211,7 +211,9 @@ def _advance(state: _State, view: Folded, safe: int) -> list[Span]:
         if hit.tail:
             state.growing, state.tail = span, hit
             if not _grow(state, span, view, safe):
-                break
+                return found
+    # Whatever begins before is found: looking again, with less before it to see, could find what is not there.
+    state.resume = max(state.resume, view.at(min(safe, len(view.text))))
     return found
 
 
