@@ -67,6 +67,7 @@ class Plan:
 
     def __init__(self, masks: Sequence[Mask] = (), masked: str = "") -> None:
         self._masking = Masking(masks, b"k" * 32)
+        self._masks = masks
         self._masked = masked
         self.detects = self._masking.detects
         self.text = self._masking.detect
@@ -75,7 +76,7 @@ class Plan:
 
     def columns(self, columns: Sequence[Column]) -> Sequence[CellMask | None]:
         """A mask for the one column named."""
-        return [_Field(self._masking, self._masking.masks[0]) if c.name == self._masked else None for c in columns]
+        return [_Field(self._masking, self._masks[0]) if c.name == self._masked else None for c in columns]
 
     def return_value(self, name: str) -> CellMask | None:
         """None is masked."""

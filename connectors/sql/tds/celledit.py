@@ -24,6 +24,7 @@ _LENGTH = Struct("<H").pack
 Tally: TypeAlias = dict[str, int]
 #: The new raw value; the very same object if nothing changes; ``None`` for NULL.
 Change: TypeAlias = Callable[[bytes], bytes | None]
+Note: TypeAlias = Callable[[Mapping[str, int]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +60,26 @@ def mask_cells(info: TypeInfo, mask: CellMask, tally: Tally) -> Treatment:
     return Treatment(info, _edit(info, _masked_text(info, mask, tally)), sink, nullable=True)
 
 
-def detect_in_cells(info: TypeInfo, plan: Plan, tally: Tally, warm: Callable[[], object]) -> Treatment:
+def detect_in_cells(info: TypeInfo, plan: Plan, tally: Tally, found: Callable[[], object]) -> Treatment:
     """What detectors find in text is masked in place; bytes and variants in which they find something become NULL.
 
-    ``warm`` is called for each cell that deserves a look. Binary values too long to be held whole are not looked at.
+    ``found`` is called for each cell in which there was something. Binary values too long to be held whole are not
+    looked at.
     """
-    change: Change
-    if info.id is TypeId.SSVARIANT:
-        change = _detected_variant(plan, tally)
-    elif info.codec is not None:
-        change = _detected_text(info, plan, tally)
-    elif info.binary:
-        change = _detected_bytes(plan, tally)
-    else:
-        return Treatment(info)
 
-    def guarded(raw: bytes) -> bytes | None:
-        if not plan.suspect(raw):
-            return raw
-        warm()
-        return change(raw)
+    def note(counts: Mapping[str, int]) -> None:
+        found()
+        add(tally, counts)
 
     codec = info.codec
-    if codec is None:
-        return Treatment(info, _edit(info, guarded), nullable=True)
-    return Treatment(info, _edit(info, guarded), lambda: DetectingSink(info.layout, codec, plan.stream(), tally))
+    if info.id is TypeId.SSVARIANT:
+        return Treatment(info, _edit(info, _detected_variant(plan, note)), nullable=True)
+    if codec is not None:
+        change = _detected_text(info, plan, note)
+        return Treatment(info, _edit(info, change), lambda: DetectingSink(info.layout, codec, plan.stream(), tally))
+    if info.binary:
+        return Treatment(info, _edit(info, _detected_bytes(plan, note)), nullable=True)
+    return Treatment(info)
 
 
 def _nulled(null: bytes, id_: str, tally: Tally) -> Edit:
@@ -163,14 +159,14 @@ def _fitter(info: TypeInfo) -> Change:
     return fitted
 
 
-def _detected_text(info: TypeInfo, plan: Plan, tally: Tally) -> Change:
+def _detected_text(info: TypeInfo, plan: Plan, note: Note) -> Change:
     codec, fitted = info.codec or "", _fitter(info)
 
     def change(raw: bytes) -> bytes | None:
         text, counts = plan.text(decode_text(raw, codec))
         if not counts:
             return raw
-        add(tally, counts)
+        note(counts)
         return fitted(_clipped(info, encode_text(text, codec)))
 
     return change
@@ -184,15 +180,17 @@ def _clipped(info: TypeInfo, raw: bytes) -> bytes:
     return raw[: info.size].decode(codec, "ignore").encode(codec, "ignore")
 
 
-def _detected_bytes(plan: Plan, tally: Tally) -> Change:
+def _detected_bytes(plan: Plan, note: Note) -> Change:
     """Bytes are read as 8-bit text and as UTF-16 from either parity."""
 
     def change(raw: bytes) -> bytes | None:
+        if not plan.suspect(raw):
+            return raw
         readings = (raw.decode("latin-1"), raw.decode("utf-16-le", "replace"), raw[1:].decode("utf-16-le", "replace"))
         for reading in readings:
             _, counts = plan.text(reading)
             if counts:
-                add(tally, counts)
+                note(counts)
                 return None
         return raw
 
@@ -210,12 +208,12 @@ def _masked_variant(mask: CellMask, tally: Tally) -> Change:
     return change
 
 
-def _detected_variant(plan: Plan, tally: Tally) -> Change:
+def _detected_variant(plan: Plan, note: Note) -> Change:
     def change(raw: bytes) -> bytes | None:
         info, value = split_variant(raw)
         if info.codec is None:
-            return _in_variant(info, value, raw, _detected_bytes(plan, tally)) if info.binary else raw
-        return _in_variant(info, value, raw, _detected_text(info, plan, tally))
+            return _in_variant(info, value, raw, _detected_bytes(plan, note)) if info.binary else raw
+        return _in_variant(info, value, raw, _detected_text(info, plan, note))
 
     return change
 

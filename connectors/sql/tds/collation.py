@@ -68,6 +68,10 @@ _LANGUAGES = {
 }
 
 
+#: Code pages in which the second byte of a character may be that of an ASCII one.
+DOUBLE_BYTE = frozenset(("cp932", "cp949", "cp950", "gbk"))
+
+
 @dataclass(frozen=True, slots=True)
 class Collation:
     """The five bytes of a collation: locale (20 bits), flags, version, and the sort order of a SQL collation."""
