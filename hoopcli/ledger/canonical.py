@@ -1,16 +1,15 @@
 """Canonical JSON (RFC 8785), with a fast path for the shapes that records have.
 
-For strings, booleans, null, lists, ASCII member names and integers within 2**53 - 1, the C encoder of the standard
-library writes exactly what RFC 8785 asks; whatever else goes through the ``rfc8785`` package.
+``plain`` prepares a value so that the C encoder of the standard library writes exactly what RFC 8785 asks, but for the
+order of member names outside the basic multilingual plane; those go through the ``rfc8785`` package.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 import rfc8785
 
@@ -25,7 +24,8 @@ MAX_DEPTH: Final = 64
 _encode = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
-# Where sorting by code point and by UTF-16 unit can differ, or an integer can be too large.
+# Where sorting by code point and by UTF-16 unit can differ; and there, or where an integer can be too large.
+_ASTRAL = re.compile(rb"[\xf0-\xf4]")
 _RARE = re.compile(rb"[\xf0-\xf4]|[0-9]{16}")
 
 
@@ -43,26 +43,24 @@ _decode = json.JSONDecoder(parse_float=_has_number, parse_constant=_has_number).
 def plain(value: Json, depth: int = 0) -> Json:
     """A deep copy that canonical JSON can carry, whatever a client put into it.
 
-    Lone surrogates become U+FFFD; integers beyond 2**53 - 1 and numbers that are not finite become strings.
+    Lone surrogates become U+FFFD; integers beyond 2**53 - 1, and fractions that are not finite or that Python writes
+    with an exponent, become strings.
 
     Raises:
         LedgerError: a value is none of JSON's types, or nested too deeply.
     """
-    if depth > MAX_DEPTH:
-        raise LedgerError("this is nested too deeply to be recorded")
-    if value is None or isinstance(value, bool):
+    kind = type(value)  # exact types first: this runs for every value of every record
+    if kind is str:
+        return text(cast("str", value))
+    if kind is bool or value is None:
         return value
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, int):
-        return value if -MAX_INTEGER <= value <= MAX_INTEGER else _large(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
+    if depth == MAX_DEPTH:
+        raise LedgerError("this is nested too deeply to be recorded")
     if isinstance(value, Mapping):
         return {text(name): plain(item, depth + 1) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, depth + 1) for item in value]
-    raise LedgerError(f"a {type(value).__name__} cannot be recorded")
+    if kind is list or kind is tuple:
+        return [plain(item, depth + 1) for item in cast("Sequence[Json]", value)]
+    return _scalar(value)
 
 
 def text(value: str) -> str:
@@ -71,15 +69,9 @@ def text(value: str) -> str:
 
 
 def dumps(value: Json) -> bytes:
-    """Encode as RFC 8785.
-
-    Raises:
-        LedgerError: the value cannot be represented.
-    """
-    try:
-        return _encode(value).encode() if _is_simple(value) else rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, ValueError, RecursionError) as error:
-        raise LedgerError(f"this cannot be recorded as canonical JSON: {error}") from error
+    """Encode what ``plain`` gave as RFC 8785."""
+    written = _encode(value).encode()
+    return written if written.isascii() or _ASTRAL.search(written) is None else rfc8785.dumps(value)
 
 
 def loads(data: bytes) -> Any:
@@ -112,15 +104,16 @@ def _loads_slowly(data: bytes) -> tuple[bool, Any]:
         raise LedgerError(f"not canonical JSON: {error}") from error
 
 
-def _is_simple(value: Json) -> bool:
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return -MAX_INTEGER <= value <= MAX_INTEGER  # type: ignore[operator]  # narrowed by type(), for speed
-    if isinstance(value, dict):
-        return all(name.isascii() and _is_simple(item) for name, item in value.items())
-    return isinstance(value, list) and all(map(_is_simple, value))
+def _scalar(value: Json) -> Json:
+    if isinstance(value, str):  # an enumeration's
+        return text(str(value))
+    if isinstance(value, int):
+        return int(value) if -MAX_INTEGER <= value <= MAX_INTEGER else _large(value)
+    if not isinstance(value, float):
+        raise LedgerError(f"a {type(value).__name__} cannot be recorded")
+    if value.is_integer() and abs(value) <= MAX_INTEGER:
+        return int(value)
+    return value if 1e-4 <= abs(value) < 1e16 else repr(value)
 
 
 def _large(value: int) -> str:

@@ -167,14 +167,22 @@ class Ledger:
             index = head.tree.size
             records.append((index, b"".join(head.tree.append(leaf_hash(data))), data))
             payloads += [(payload_id(index, p.slot), p.salt, p.content) for p in sealed.payloads]
-        self._db.executemany("INSERT INTO records (idx, nodes, record) VALUES (?, ?, ?)", records)
-        if payloads:
-            self._db.executemany("INSERT INTO payloads (id, salt, content) VALUES (?, ?, ?)", payloads)
+        self._insert_rows("INSERT INTO records (idx, nodes, record) VALUES ", records)
+        self._insert_rows("INSERT INTO payloads (id, salt, content) VALUES ", payloads)
         written = sum(len(data) for _, _, data in records) + sum(len(content or b"") for _, _, content in payloads)
         self.untidy += 3 + written // 3000
         head.time = time
         self._clock_is_behind = behind
         return head.tree.size
+
+    def _insert_rows(self, sql: str, rows: Sequence[tuple[object, object, object]]) -> None:
+        """Insert by powers of two, few statements of few lengths: each gives the interpreter lock away only once."""
+        start = 0
+        while start < len(rows):
+            count = 1 << (len(rows) - start).bit_length() - 1
+            values = [value for row in rows[start : start + count] for value in row]
+            self._db.execute(sql + ",".join(["(?,?,?)"] * count), values)
+            start += count
 
     def _current_head(self) -> _Head:
         """The head of the tree, read again if another process has appended."""

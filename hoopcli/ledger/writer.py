@@ -53,8 +53,8 @@ class LedgerWriter:
         self._ledger = ledger
         self._sign_seconds = sign_seconds
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._room = threading.Semaphore(waiting)
-        self._gate = threading.Lock()
+        self._room = threading.Condition(threading.Lock())
+        self._free = waiting
         self._refusal: LedgerError | None = None
         self._closing = False
         self._sign_at: float | None = None
@@ -74,10 +74,12 @@ class LedgerWriter:
         Raises:
             LedgerError: the writer is closed, or has failed.
         """
-        self._room.acquire()
         future: Future[int] = Future()
         future.set_running_or_notify_cancel()  # what was submitted is recorded: there is no cancelling it
-        self._put(_Item(draft, future, None))
+        with self._room:
+            while self._free == 0:
+                self._room.wait()
+            self._put(_Item(draft, future, None))
         return future
 
     def append(self, draft: Draft) -> asyncio.Future[int]:
@@ -88,11 +90,12 @@ class LedgerWriter:
         Raises:
             LedgerError: the writer is closed, has failed, or too many records wait.
         """
-        if not self._room.acquire(blocking=False):
-            raise LedgerError("too many records wait for the disk", "check the disk that holds the ledger")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
-        self._put(_Item(draft, future, loop))
+        with self._room:
+            if self._free == 0:
+                raise LedgerError("too many records wait for the disk", "check the disk that holds the ledger")
+            self._put(_Item(draft, future, loop))
         return future
 
     def close(self) -> None:
@@ -101,7 +104,7 @@ class LedgerWriter:
         Raises:
             LedgerError: something could not be recorded or signed.
         """
-        with self._gate:
+        with self._room:
             closing, self._closing = self._closing, True
             if not closing:
                 self._items.put(None)
@@ -116,13 +119,12 @@ class LedgerWriter:
         self.close()
 
     def _put(self, item: _Item) -> None:
-        with self._gate:  # nothing may be queued behind the end
-            refusal = _CLOSED if self._closing else self._refusal
-            if refusal is None:
-                self._items.put(item)
-                return
-        self._room.release()
-        raise _again(refusal)
+        """Queue an item, holding the lock: nothing may be queued behind the end."""
+        refusal = _CLOSED if self._closing else self._refusal
+        if refusal is not None:
+            raise _again(refusal)
+        self._free -= 1
+        self._items.put(item)
 
     def _run(self) -> None:
         try:
@@ -157,7 +159,9 @@ class LedgerWriter:
         indexes, error = self._attempt(lambda: self._ledger.append([item.draft for item in items]))
         if self._sign_at is None:
             self._sign_at = time.monotonic() + self._sign_seconds
-        self._room.release(len(items))
+        with self._room:
+            self._free += len(items)
+            self._room.notify_all()
         answers: list[int | LedgerError] = [*indexes] if indexes is not None else [error or _CLOSED] * len(items)
         for loop, group in groupby(zip(items, answers, strict=True), key=lambda pair: pair[0].loop):
             pairs = [(item.waiter, answer) for item, answer in group]
