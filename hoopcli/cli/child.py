@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from hoopcli.errors import UsageError
 from hoopcli.settings.model import Settings
@@ -47,7 +48,8 @@ async def run_command(argv: Sequence[str], env: Mapping[str, str], ended: asynci
         raise UsageError(f"the command {argv[0]!r} cannot be run: {error.strerror or error}") from error
     with _forwarding(process):
         waiting = asyncio.ensure_future(process.wait())
-        await asyncio.wait([waiting, ended], return_when=asyncio.FIRST_COMPLETED)
+        both: list[asyncio.Future[Any]] = [waiting, ended]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
             await _stop(process, waiting)
     code = waiting.result()

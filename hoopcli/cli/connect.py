@@ -45,7 +45,7 @@ def connect(
     It listens on 127.0.0.1 and prints how to reach it for the clients people use, until Ctrl-C or the end of --ttl.
     With -- COMMAND it runs the command with the connection in its environment and ends with its exit code.
     """
-    from hoopcli.cli.broker import Broker, Terms, brokered  # noqa: PLC0415 - the proxy and all that it needs
+    from hoopcli.cli.broker import Terms, brokered  # noqa: PLC0415 - the proxy and all that it needs
     from hoopcli.cli.live import open_until_ended, run_inside  # noqa: PLC0415
     from hoopcli.cli.workspace import Workspace  # noqa: PLC0415
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -60,9 +59,9 @@ def _write_csv(table: Table, *, guard: bool, separate: bool) -> None:
         return
     if separate:
         sys.stdout.write("\n")
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([_cell(column, guard=guard) for column in table.columns])
-    writer.writerows([_cell(cell, guard=guard) for cell in row] for row in table.rows)
+    for row in (table.columns, *table.rows):
+        cells = [_quoted(_cell(cell, guard=guard)) for cell in row]
+        sys.stdout.write((",".join(cells) or '""') + "\n")  # one empty cell is not an empty line
 
 
 def _cell(value: Json, *, guard: bool) -> str:
@@ -74,3 +73,8 @@ def _cell(value: Json, *, guard: bool) -> str:
         return str(value)
     text = str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _quoted(cell: str) -> str:
+    """As RFC 4180 quotes; the csv module leaves a lone carriage return bare when lines end with a line feed."""
+    return '"' + cell.replace('"', '""') + '"' if any(c in cell for c in ',"\r\n') else cell
