@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from connectors.sql.tds.celledit import Tally, Treatment
+from connectors.sql.tds.celledit import Tally, Treatment, add
 from connectors.sql.tds.colmetadata import AltMetadata, Column
 from connectors.sql.tds.masks import CellMask, Plan
 from connectors.sql.tds.rowedit import RowEditor
@@ -15,6 +15,7 @@ from hoopcli.errors import ProtocolError
 
 _UNLIMITED = 1 << 62
 _FEW = 8  # rows walked one by one before it pays to make a scanner
+_LONGEST_NAME = 128  # of an identifier of SQL Server
 _PATIENCE = 16_384  # bytes of an incomplete row to gather before it is walked cell by cell
 
 Out = list[bytes | memoryview]
@@ -51,7 +52,15 @@ class RowFilter:
         """A result begins; return its columns as they are to be told to the client. Raises BlockedError."""
         self._masks = self._plan.columns(columns)
         self._editor = RowEditor(columns, self._masks, self._plan, self._masked)
-        return _told(columns, self._editor)
+        return tuple(self._named(column) for column in _told(columns, self._editor))
+
+    def _named(self, column: Column) -> Column:
+        """A name can carry a value too: a pivot's columns are named by values."""
+        name, counts = self._plan.text(column.name) if self._plan.detects else (column.name, {})
+        if not counts:
+            return column
+        add(self._masked, counts)
+        return replace(column, name=name[:_LONGEST_NAME])
 
     def totals(self, metadata: AltMetadata) -> AltMetadata:
         """Totals are announced; each is masked as the column that it sums up."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.sql.tds.cells import CHUNK_END, PLP_UNKNOWN_LENGTH
-from connectors.sql.tds.collation import LATIN1, UTF8
+from connectors.sql.tds.collation import LATIN1, UTF8, Collation
 from connectors.sql.tds.colmetadata import AltColumn, AltMetadata, Column, ColumnFlag, write_columns
 from connectors.sql.tds.response import CUT_OFF, BlockedError, ResponseFilter
 from connectors.sql.tds.rowscan import WHOLE
@@ -270,12 +270,50 @@ def test_bytes_under_suspicion_only_stay():
     assert found.masked == {}
 
 
+def test_suspicion_is_not_asked_where_it_does_not_hold():
+    class Unsuspecting(FakePlan):
+        def suspect(self, data):
+            return False
+
+    japanese = TypeInfo(T.BIGVARCHAR, 40, collation=Collation(b"\x11\x04\xd0\x00\x00"))
+    variant = TypeInfo(T.SSVARIANT, 8009)
+    columns = (Column("c", japanese), Column("v", variant), NAME)
+    rows = [(SECRET, Variant(japanese, SECRET), "x")] * 20
+    found, out = run(result(columns, rows), Unsuspecting(detects=True))
+    assert not leaks(out)
+    assert found.masked == {"secret": 40}
+
+
+@pytest.mark.parametrize("cut", [None, 16_384])
+def test_a_column_cools_down_and_heats_up_again(cut):
+    rows = [(i, SECRET if i // 300 in (1, 3) else f"name {i}", Decimal(i)) for i in range(1500)]
+    response = result(COLUMNS, rows)
+    found, out = run(response, FakePlan(detects=True), range(0, len(response), cut) if cut else ())
+    assert values_of(out) == [(i, name.replace(SECRET, "[hidden]"), total) for i, name, total in rows]
+    assert found.masked == {"secret": 600}
+
+
 def test_detectors_find_what_turns_up_late():
     rows = [(i, SECRET if i == 900 else f"name {i}", Decimal(i)) for i in range(1000)]
     response = result(COLUMNS, rows)
     found, out = run(response, FakePlan({"id": Stars("i")}, detects=True), range(0, len(response), 4096))
     assert not leaks(out)
     assert found.masked == {"secret": 1, "i": 1000}
+
+
+def test_names_of_columns_are_looked_at_too():
+    column = Column(f"total of {SECRET}", ID.type)
+    found, out = run(result((column,), [(1,)]), FakePlan(detects=True))
+    (metadata,) = (token for token in read_tokens(out) if isinstance(token, ColMetadata))
+    assert metadata.columns[0].name == "total of [hidden]"
+    assert found.masked == {"secret": 1}
+
+
+def test_views_of_memory_are_taken_too():
+    response = result(COLUMNS, ROWS)
+    found = ResponseFilter(plan=FakePlan())
+    halves = memoryview(response)[:99], memoryview(response)[99:]
+    assert b"".join(piece for half in halves for piece in found.feed(half)) == response
 
 
 def test_very_wide_results():

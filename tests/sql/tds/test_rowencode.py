@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.sql.tds.cells import NULLS
 from connectors.sql.tds.collation import LATIN1
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.rowencode import encode_rows
@@ -14,7 +15,7 @@ from connectors.sql.tds.temporal import DateTime2
 from connectors.sql.tds.tokenstream import write_row
 from connectors.sql.tds.types import TypeId, TypeInfo, scaled
 from hoopcli.errors import ProtocolError
-from tests.sql.tds.value_support import typed_values
+from tests.sql.tds.value_support import NULLABLE, typed_values
 
 T = TypeId
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 999_999)  # noqa: DTZ001 - SQL's datetime2 has no zone
@@ -25,6 +26,11 @@ def test_the_same_as_one_value_at_a_time(pairs, count):
     columns = [Column("c", info) for info, _ in pairs]
     values = tuple(value for _, value in pairs)
     assert encode_rows(columns, [values] * count) == write_row(columns, values) * count
+
+
+@pytest.mark.parametrize("info", [info for info, _ in NULLABLE], ids=lambda info: info.name)
+def test_null(info):
+    assert encode_rows([Column("c", info)], [(None,)]) == b"\xd1" + NULLS.get(info.layout, b"")
 
 
 @pytest.mark.parametrize("scale", range(8))

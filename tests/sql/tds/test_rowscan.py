@@ -60,7 +60,7 @@ def test_rewriting(result, data):
     assert pieces[1::2] == cells
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(results(), st.data())
 def test_noise_never_raises(result, data):
     types, rows = result
