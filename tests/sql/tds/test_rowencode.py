@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.sql.tds.cells import NULLS
@@ -15,10 +15,18 @@ from connectors.sql.tds.temporal import DateTime2
 from connectors.sql.tds.tokenstream import write_row
 from connectors.sql.tds.types import TypeId, TypeInfo, scaled
 from hoopcli.errors import ProtocolError
-from tests.sql.tds.value_support import NULLABLE, typed_values
+from tests.sql.tds.value_support import ALL, NULLABLE, typed_values
 
 T = TypeId
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 999_999)  # noqa: DTZ001 - SQL's datetime2 has no zone
+
+
+@pytest.mark.parametrize(("info", "values"), ALL, ids=lambda part: getattr(part, "name", ""))
+@settings(max_examples=5)
+@given(data=st.data())
+def test_every_type(info, values, data):
+    columns, row = [Column("c", info)], (data.draw(values),)
+    assert encode_rows(columns, [row]) == write_row(columns, row)
 
 
 @given(st.lists(typed_values(), min_size=1, max_size=8), st.integers(0, 3))
