@@ -30,6 +30,8 @@ WAITING: Final = 8_192
 SIGN_SECONDS: Final = 1.0
 """How long after the first unsigned record a checkpoint is signed."""
 IDLE_SECONDS: Final = 0.05
+LAZY_SECONDS: Final = 0.02
+"""How long a record that nobody waits for may be held back, to share a commit with one that somebody does."""
 _TIDY_IDLE: Final = 150
 _TIDY_BUSY: Final = 900
 _CLOSED: Final = LedgerError("the ledger is closed")
@@ -44,6 +46,7 @@ class _Item:
     draft: Draft
     waiter: _Waiter
     loop: _Loop | None
+    lazy: bool = False
 
 
 class LedgerWriter:
@@ -82,10 +85,11 @@ class LedgerWriter:
             self._put(_Item(draft, future, None))
         return future
 
-    def append(self, draft: Draft) -> asyncio.Future[int]:
+    def append(self, draft: Draft, *, lazy: bool = False) -> asyncio.Future[int]:
         """Queue a draft from an event loop, at once; await the future to know that it is on the disk.
 
-        Cancelling the future does not take the record back.
+        A ``lazy`` one is held back up to ``LAZY_SECONDS`` for company. Cancelling the future does not take the record
+        back.
 
         Raises:
             LedgerError: the writer is closed, has failed, or too many records wait.
@@ -95,7 +99,7 @@ class LedgerWriter:
         with self._room:
             if self._free == 0:
                 raise LedgerError("too many records wait for the disk", "check the disk that holds the ledger")
-            self._put(_Item(draft, future, loop))
+            self._put(_Item(draft, future, loop, lazy))
         return future
 
     def close(self) -> None:
@@ -145,8 +149,11 @@ class LedgerWriter:
         batch: list[_Item | None] = []
         with suppress(queue.Empty):
             batch.append(self._items.get(timeout=self._patience()))
-            while batch[-1] is not None and len(batch) < BATCH:
-                batch.append(self._items.get_nowait())
+            deadline = time.monotonic() + LAZY_SECONDS
+            while (item := batch[-1]) is not None and len(batch) < BATCH:
+                deadline = deadline if item.lazy else 0.0
+                held = max(0.0, deadline - time.monotonic())
+                batch.append(self._items.get(timeout=held) if held else self._items.get_nowait())
         return batch
 
     def _patience(self) -> float | None:

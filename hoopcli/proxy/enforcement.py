@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hoopcli.errors import HoopError
-from hoopcli.model.decision import Approve, Decision, Effect, Statement
+from hoopcli.model.decision import Approve, Decision, Effect, Mask, Obligation, Statement
 from hoopcli.model.outcome import Outcome, Status
 from hoopcli.model.session import Session
 from hoopcli.policy.engine import Engine
@@ -22,6 +22,7 @@ from hoopcli.proxy.journal import Journal
 from hoopcli.sansio.events import Deny, Permit
 
 POLL_SECONDS = 0.05
+LABELS = "labels"  # what a connector discharges that reads the source's sensitivity labels
 _DISCHARGED_HERE = frozenset({Approve.kind})
 
 
@@ -105,7 +106,7 @@ class Enforcement:
             return _refusal("enforcement-error", f"the policy could not be evaluated ({type(error).__name__})"), (
                 "run: hoop policy check"
             )
-        undischarged = {o.kind for o in decision.obligations} - self._discharges
+        undischarged = {kind for o in decision.obligations for kind in _kinds(o)} - self._discharges
         if undischarged and decision.effect is not Effect.DENY:
             what = ", ".join(sorted(undischarged))
             return _refusal("undischarged-obligation", f"this connector cannot carry out: {what}"), (
@@ -164,6 +165,11 @@ class Enforcement:
         said = "; ".join(f"{a.approver}: {a.comment or 'no comment'}" for a in request.answers if not a.approve)
         why = f"request {request.id} is {request.state}" + (f" ({said})" if said else "")
         return _denied(decision, why), "ask again with a reason: hoop connect NAME --reason TEXT"
+
+
+def _kinds(obligation: Obligation) -> set[str]:
+    """What has to be carried out; masks by the source's own labels ask for more than masks by name or shape."""
+    return {obligation.kind, LABELS} if isinstance(obligation, Mask) and obligation.labels else {obligation.kind}
 
 
 def _refusal(rule: str, reason: str) -> Decision:

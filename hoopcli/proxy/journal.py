@@ -25,8 +25,8 @@ class Writer(Protocol):
     def failure(self) -> LedgerError | None:
         """Why nothing can be recorded any more, or None."""
 
-    def append(self, draft: Draft) -> asyncio.Future[int]:
-        """Queue a draft; the future is done when it is on the disk."""
+    def append(self, draft: Draft, *, lazy: bool = False) -> asyncio.Future[int]:
+        """Queue a draft; the future is done when it is on the disk. A lazy one may be held back a little."""
 
 
 class Journal:
@@ -62,7 +62,7 @@ class Journal:
 
     def outcome(self, outcome: Outcome) -> Awaitable[int]:
         """What reached the client."""
-        return self._append(drafts.exchange_outcome(self._session.id, outcome))
+        return self._append(drafts.exchange_outcome(self._session.id, outcome), lazy=True)
 
     def asked(self, exchange: str, request: Request, terms: Approve) -> Awaitable[int]:
         """A statement waits for approval."""
@@ -97,8 +97,8 @@ class Journal:
         if not self.broken:
             self._append(drafts.ledger_note("a connection of this session was ended by an error", facts))
 
-    def _append(self, draft: Draft) -> Awaitable[int]:
-        future = self._writer.append(draft)
+    def _append(self, draft: Draft, *, lazy: bool = False) -> Awaitable[int]:
+        future = self._writer.append(draft, lazy=lazy)
         self._tally.add(draft.type, draft.body)
         future.add_done_callback(_retrieved)
         return future

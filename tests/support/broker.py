@@ -14,7 +14,7 @@ from hoopcli.policy.document import load
 from hoopcli.policy.engine import Engine
 
 from connectors.sql.connector import SqlConnector
-from hoopcli.ledger.keys import file_key
+from hoopcli.ledger.keys import load_or_create
 from hoopcli.ledger.store import Ledger
 from hoopcli.ledger.writer import LedgerWriter
 from hoopcli.model.access import Connection, Principal, PrincipalKind
@@ -81,7 +81,7 @@ def broker(
     done = threading.Event()
 
     async def main() -> None:
-        writer = LedgerWriter(Ledger.open(folder / "ledger.db", file_key(folder / "ledger.key")))
+        writer = LedgerWriter(Ledger.open(folder / "ledger.db", load_or_create(folder / "key").signer))
         approvals = Approvals(folder / "approvals.db", now)
         try:
             services = Services(

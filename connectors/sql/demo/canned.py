@@ -22,25 +22,29 @@ COLUMNS = [
     Column("created_at", scaled(TypeId.DATETIME2N, 7)),
     Column("active", TypeInfo(TypeId.BITN, 1)),
 ]
+_INT = [Column("", TypeInfo(TypeId.INTN, 4))]
+_ONE = write_columns(_INT) + encode_rows(_INT, [(1,)]) + Done(DoneStatus.COUNT, 0xC1, 1).encode()
 _PIECE = 4000
 _HUGE = 2_000_000_000
 _START = datetime(2025, 1, 6)  # noqa: DTZ001 - datetime2 has no zone
 
 
 class Canned:
-    """``SELECT * FROM dbo.big`` has ``rows`` rows of 8 columns, ``dbo.huge`` the same over and over up to 2 GB."""
+    """``SELECT 1``; and ``SELECT * FROM dbo.big`` has ``rows`` rows of 8 columns, ``dbo.huge`` the same over and over up to 2 GB."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
         self._big: list[bytes] = []
 
     def answer(self, text: str) -> Iterator[bytes] | None:
-        """The answer, if the text asks for one of the two tables."""
+        """The answer, if the text asks for one of them."""
         match text.strip().lower().rstrip(";").split():
             case ["select", "*", "from", "dbo.big"]:
                 return self._stream(repeats=1)
             case ["select", "*", "from", "dbo.huge"]:
                 return self._stream(repeats=0)
+            case ["select", "1"]:
+                return iter((_ONE,))
             case _:
                 return None
 

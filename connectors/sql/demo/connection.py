@@ -90,7 +90,7 @@ class Connection:
         """Send an answer as it is made, until it ends or is cancelled."""
         writer = PacketWriter(PacketType.TABULAR_RESULT, self._size)
         left = self._options.cut_after
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        while (piece := await self._next_piece(pieces)) is not None:
             if isinstance(piece, Pause):
                 if await self._cancelled(piece.seconds):
                     await self._flush(writer.write(answers.cancelled()) + writer.finish())
@@ -107,6 +107,10 @@ class Connection:
                 await self._flush(writer.write(answers.cancelled()) + writer.finish())
                 return
         await self._flush(writer.finish())
+
+    async def _next_piece(self, pieces: Iterator[bytes | Pause]) -> bytes | Pause | None:
+        """Make the next piece: in a thread, unless it only has to be taken from what is canned."""
+        return next(pieces, None) if self._options.canned else await asyncio.to_thread(next, pieces, None)
 
     async def _cancelled(self, seconds: float) -> bool:
         """Whether an ATTENTION came, waiting so long for one. Any other message stays for later."""
