@@ -14,7 +14,7 @@ from hoopcli.masking.prefilter import Prefilter
 from hoopcli.masking.scan import StreamMasker, Watch, mask_whole
 from hoopcli.model.decision import Mask
 
-__all__ = ["DETECTORS", "Masking", "StreamMasker"]
+__all__ = ["DETECTORS", "Masking", "StreamMasker", "could_mask"]
 
 #: Every detector that a mask may name.
 DETECTORS = (*numbers.detectors(), *secrets.detectors())
@@ -71,7 +71,7 @@ class Masking:
 
     def could_match(self, resource: str) -> bool:
         """Whether some column of a table (``*``: of any) could be masked by its name or label. Errs on True."""
-        return any(_covers(mask, (f"{resource}.*",), ()) or mask.labels for mask in self._plan.by_column)
+        return could_mask(self._plan.by_column, resource)
 
     def apply(self, mask: Mask, value: str, width: int | None = None) -> str | None:
         """The masked form of a value: ASCII, at most ``width`` characters; None (NULL) where nothing fits.
@@ -100,6 +100,11 @@ class Masking:
     def stream(self) -> StreamMasker:
         """A masker for one text that comes in pieces."""
         return StreamMasker(self._watches, self._key)
+
+
+def could_mask(masks: Iterable[Mask], resource: str) -> bool:
+    """Whether some column of a table (``*``: of any) could be masked by its name or label. Errs on True."""
+    return any(mask.labels or _covers(mask, (f"{resource}.*",), ()) for mask in masks)
 
 
 def _covers(mask: Mask, names: Sequence[str], labels: Sequence[str]) -> bool:

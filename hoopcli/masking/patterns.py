@@ -14,9 +14,9 @@ from functools import lru_cache
 _SEGMENT = re.compile(r"\[(?:[^\]]|\]\])*+\]|(?:[^./])+|(?<=[./])(?=[./]|$)")
 _IN_SEGMENT = r"(?>\[(?:[^\]]|\]\])*+\]|[^./])*"
 _CACHE = 4096
+_LONGEST_CACHED = 512
 
 
-@lru_cache(maxsize=_CACHE)
 def segments(name: str) -> tuple[str, ...]:
     """The segments of a name, in lower case."""
     return tuple(_SEGMENT.findall(name.lower()))
@@ -42,10 +42,16 @@ def field_matches(pattern: str, name: str) -> bool:
 
     A ``*`` segment in the name is one that is not known, and matches any.
     """
-    return _aligned(segments(pattern), segments(name))
+    if len(name) > _LONGEST_CACHED:
+        return _aligned(segments(pattern), segments(name))
+    return _cached(pattern, name)
 
 
 @lru_cache(maxsize=_CACHE)
+def _cached(pattern: str, name: str) -> bool:
+    return _aligned(segments(pattern), segments(name))
+
+
 def _aligned(pattern: tuple[str, ...], name: tuple[str, ...]) -> bool:
     if not pattern or not name:
         return True

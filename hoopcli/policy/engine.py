@@ -1,0 +1,238 @@
+"""The policy decision point: pure, without I/O and without a clock of its own.
+
+Every verb on every resource of a statement must be covered by a rule that allows it or that leaves it to people;
+different rules may cover different ones. One rule that denies any of them denies the statement. Deny beats
+require_approval beats allow, and what no rule covers is denied. The order of rules does not matter but for the choice
+of the rule that a decision names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+import cel
+
+from hoopcli.masking.masker import could_mask
+from hoopcli.model.access import Connection, Principal
+from hoopcli.model.decision import Approve, Decision, Effect, Json, Limit, Mask, Method, Obligation, Statement
+from hoopcli.policy.conditions import Condition, ConditionError, context
+from hoopcli.policy.document import Policy
+from hoopcli.policy.matching import Pair, connection_matches, pair_matches, who_matches
+from hoopcli.policy.schema import Approval
+
+_CACHE = 4096
+_LONGEST_CACHED = 512
+_UNRESOLVED = "masks hold for what it may read, and which columns its result comes from cannot be told"
+_EVERYTHING = Mask("unresolved", fields=("*",), method=Method("redact"))
+
+
+@dataclass(slots=True)
+class _Request:
+    """One statement on its way through the rules; evaluates each condition at most once."""
+
+    principal: Principal
+    connection: Connection
+    statement: Statement
+    now: datetime
+    reason: str
+    pairs: tuple[Pair, ...]
+    results: dict[int, bool] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
+    context: cel.Context | None = None
+
+
+class Engine:
+    """Decides statements by one policy. Safe to share between threads. ``revision`` names the policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.revision = policy.revision
+        self._rules = policy.rules
+        self._conditions = {n: Condition(rule.when) for n, rule in enumerate(policy.rules) if rule.when is not None}
+        self._wanted = frozenset().union(*(condition.variables for condition in self._conditions.values()))
+        self._keep = policy.document.defaults.keep.bytes
+        self._about = lru_cache(maxsize=_CACHE)(self._find_rules_about)
+        self._for = lru_cache(maxsize=_CACHE)(self._find_rules_for)
+        self._masks = lru_cache(maxsize=_CACHE)(self._find_masks)
+
+    def decide(
+        self, principal: Principal, connection: Connection, statement: Statement, now: datetime, *, reason: str = ""
+    ) -> Decision:
+        """Say whether a principal may run a statement, under which obligations, and which rule says so.
+
+        Never raises: what cannot be evaluated is denied, by the rule ``policy-error``. ``now`` is aware.
+        """
+        try:
+            pairs = pairs_of(statement)
+            return self._decide(_Request(principal, connection, statement, now, reason, pairs))
+        except Exception as error:  # noqa: BLE001 - an exception in enforcement denies, whatever it is
+            return self._deny("policy-error", f"the policy could not be evaluated ({type(error).__name__})")
+
+    def rules_about(self, principal: Principal, connection: Connection, pair: Pair) -> tuple[int, ...]:
+        """The rules, by index, about a verb on a resource for this principal and connection, conditions aside."""
+        relevant = self._for(principal, connection.name)
+        find = self._about if len(pair[1]) <= _LONGEST_CACHED else self._find_rules_about
+        return tuple(n for n in find(pair) if n in relevant)
+
+    def masks_for(self, principal: Principal, connection: Connection) -> tuple[Mask, ...]:
+        """The masks that hold for this principal on this connection."""
+        return self._masks(principal, connection.name)
+
+    def _decide(self, request: _Request) -> Decision:
+        if not request.pairs:
+            return self._deny("default-deny", "nothing could be told of what the statement does")
+        about = [self.rules_about(request.principal, request.connection, pair) for pair in request.pairs]
+        if denied := self._first(request, about, Effect.DENY):
+            return self._deny(self._rules[denied[0]].id, self._because(request, *denied, "denies"))
+        permits: dict[int, Pair] = {}
+        for pair, rules in zip(request.pairs, about, strict=True):
+            covering = [n for n in rules if self._holds(n, request)]
+            if not covering:
+                return self._deny("default-deny", f"no rule allows {_phrase(pair)}{self._failed(rules, request)}")
+            for n in covering:
+                permits.setdefault(n, pair)
+        return self._permit(request, permits)
+
+    def _first(self, request: _Request, about: Sequence[tuple[int, ...]], effect: Effect) -> tuple[int, Pair] | None:
+        """The first rule in the document of an effect that holds, and what it is about."""
+        found = (
+            (n, pair)
+            for pair, rules in zip(request.pairs, about, strict=True)
+            for n in rules
+            if self._rules[n].effect == effect.value and self._holds(n, request)
+        )
+        return min(found, key=lambda each: each[0], default=None)
+
+    def _permit(self, request: _Request, permits: Mapping[int, Pair]) -> Decision:
+        """Permit what rules cover, under all of their obligations."""
+        asking = [n for n in sorted(permits) if self._rules[n].effect == Effect.REQUIRE_APPROVAL.value]
+        defaults = self.policy.document.defaults
+        terms = [self._rules[n].approval or defaults.approval for n in asking]
+        masks = self.masks_for(request.principal, request.connection)
+        chosen = asking[0] if asking else min(permits)
+        name = self._rules[chosen].id
+        reason = self._because(request, chosen, permits[chosen], "leaves to people" if asking else "allows")
+        if self._may_leak(request.statement.facts, masks):
+            match self.policy.document.on_unresolved:
+                case "deny":
+                    return self._deny("unresolved-lineage", _UNRESOLVED + "; name columns and tables in plain SELECTs")
+                case "approve":
+                    terms.append(defaults.approval)
+                    name = name if asking else "unresolved-lineage"
+                    reason += f"; people must agree, as {_UNRESOLVED}"
+                case "mask_all":
+                    masks = (*masks, _EVERYTHING)
+                    reason += f"; its whole result is masked, as {_UNRESOLVED}"
+        approve = merge(terms)
+        if terms and approve is None:
+            return self._deny("conflicting-approvals", "rules ask for the approval of groups that have none in common")
+        keep = [kept.bytes for n in permits if (kept := self._rules[n].keep)]
+        return Decision(
+            Effect.REQUIRE_APPROVAL if approve else Effect.ALLOW,
+            name,
+            reason,
+            (*masks, *self._limits(permits), *((approve,) if approve else ())),
+            min(keep, default=self._keep),
+            self.revision,
+        )
+
+    def _limits(self, permits: Iterable[int]) -> tuple[Obligation, ...]:
+        rows = [limit.rows for n in permits if (limit := self._rules[n].limit)]
+        return (Limit(min(rows)),) if rows else ()
+
+    def _may_leak(self, facts: Mapping[str, Json], masks: Sequence[Mask]) -> bool:
+        """Whether masked columns may come out of a statement whose lineage is not resolved."""
+        if facts.get("unresolved", False) is False:
+            return False
+        tables = facts.get("tables")
+        if facts.get("reads_unknown", False) is not False or not isinstance(tables, list | tuple):
+            tables = ("*",)
+        return any(could_mask(masks, str(table)) for table in tables)
+
+    def _holds(self, n: int, request: _Request) -> bool:
+        """Whether the condition of a rule holds; one that fails holds for a rule that does not allow."""
+        condition = self._conditions.get(n)
+        if condition is None:
+            return True
+        if n not in request.results:
+            try:
+                request.results[n] = condition.holds(self._context(request))
+            except ConditionError as error:
+                request.errors[n] = str(error)
+                request.results[n] = self._rules[n].effect != Effect.ALLOW.value
+        return request.results[n]
+
+    def _context(self, request: _Request) -> cel.Context:
+        if request.context is None:
+            request.context = context(
+                request.principal, request.connection, request.statement, request.now, request.reason, self._wanted
+            )
+        return request.context
+
+    def _because(self, request: _Request, n: int, pair: Pair, does: str) -> str:
+        rule = self._rules[n]
+        sentence = f"rule {rule.id!r} {does} {_phrase(pair)}"
+        if n in request.errors:
+            sentence += f"; its condition could not be evaluated ({request.errors[n]})"
+        return f"{sentence}: {rule.description}" if rule.description else sentence
+
+    def _failed(self, rules: Iterable[int], request: _Request) -> str:
+        """What went wrong in the conditions of rules that might have allowed."""
+        failed = [f"{self._rules[n].id!r} ({request.errors[n]})" for n in rules if n in request.errors]
+        return f"; the condition could not be evaluated of rule {', '.join(failed)}" if failed else ""
+
+    def _deny(self, rule: str, reason: str) -> Decision:
+        return Decision(Effect.DENY, rule, reason, (), self._keep, self.revision)
+
+    def _find_rules_about(self, pair: Pair) -> tuple[int, ...]:
+        return tuple(n for n, rule in enumerate(self._rules) if pair_matches(rule, pair))
+
+    def _find_rules_for(self, principal: Principal, connection: str) -> frozenset[int]:
+        return frozenset(
+            n
+            for n, rule in enumerate(self._rules)
+            if connection_matches(rule.connections, connection) and who_matches(rule.principals, principal)
+        )
+
+    def _find_masks(self, principal: Principal, connection: str) -> tuple[Mask, ...]:
+        return tuple(
+            mask.mask()
+            for mask in self.policy.masks
+            if connection_matches(mask.connections, connection)
+            and who_matches(mask.principals, principal)
+            and not (mask.except_principals and who_matches(mask.except_principals, principal))
+        )
+
+
+def pairs_of(statement: Statement) -> tuple[Pair, ...]:
+    """Every verb on every resource of a statement, once, in order. A verb without resources acts on ""."""
+    return tuple(
+        dict.fromkeys((action.verb, resource) for action in statement.actions for resource in action.resources or ("",))
+    )
+
+
+def merge(terms: Iterable[Approval]) -> Approve | None:
+    """One approval that satisfies several: None where none is asked, or where their groups have none in common."""
+    merged: Approve | None = None
+    for each in terms:
+        groups = each.groups or ()
+        if merged is None:
+            merged = Approve(groups, each.count, each.expires, each.uses)
+            continue
+        common = tuple(group for group in merged.groups if group in groups) if merged.groups and groups else ()
+        if merged.groups and groups and not common:
+            return None
+        merged = Approve(
+            common or merged.groups or groups,
+            max(merged.count, each.count),
+            min(merged.expires, each.expires),
+            min(merged.uses, each.uses),
+        )
+    return merged
+
+
+def _phrase(pair: Pair) -> str:
+    return f"{pair[0]} on {pair[1]}" if pair[1] else pair[0]

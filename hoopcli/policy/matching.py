@@ -1,0 +1,70 @@
+"""Whom and what a rule is about: principals, connections, verbs and resources.
+
+A verb that ends in ``unclassified`` or ``dynamic`` stands for a statement that nobody could read. To allow it, a rule
+must name it exactly: no pattern and no rule without verbs does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hoopcli.masking.patterns import field_matches, resource_matcher, text_matcher
+from hoopcli.model.access import Principal
+from hoopcli.model.decision import Effect
+from hoopcli.policy.schema import Rule, Who
+
+_UNREADABLE = ("unclassified", "dynamic")
+
+Pair = tuple[str, str]
+
+
+def is_unreadable(verb: str) -> bool:
+    """Whether a verb stands for a statement that could not be read."""
+    return verb.endswith(_UNREADABLE)
+
+
+def who_matches(who: Who | None, principal: Principal) -> bool:
+    """Whether a principal is among those meant; None means everybody."""
+    if who is None:
+        return True
+    return (
+        (who.subjects is None or any_text(who.subjects, principal.subject))
+        and (who.kinds is None or principal.kind in who.kinds)
+        and (who.groups is None or any(any_text(who.groups, group) for group in principal.groups))
+    )
+
+
+def connection_matches(patterns: Iterable[str] | None, name: str) -> bool:
+    """Whether a connection is among those named; None means any."""
+    return patterns is None or any_text(patterns, name)
+
+
+def verb_matches(rule: Rule, verb: str) -> bool:
+    """Whether a rule is about a verb."""
+    if is_unreadable(verb) and rule.effect != Effect.DENY.value:
+        return rule.verbs is not None and verb.lower() in map(str.lower, rule.verbs)
+    return rule.verbs is None or any_text(rule.verbs, verb)
+
+
+def resource_matches(rule: Rule, resource: str) -> bool:
+    """Whether a rule is about a resource, which is "" for a verb that acts on none.
+
+    A ``*`` in the resource stands for a part that nobody knows: a rule that allows must cover it all, one that denies
+    or asks is about it if it may be about some of it.
+    """
+    if rule.resources is None or "*" in rule.resources:
+        return True
+    if any(resource_matcher(pattern)(resource) for pattern in rule.resources):
+        return True
+    unknown = "*" in resource and rule.effect != Effect.ALLOW.value
+    return unknown and any(field_matches(pattern, resource) for pattern in rule.resources)
+
+
+def pair_matches(rule: Rule, pair: Pair) -> bool:
+    """Whether a rule is about a verb on a resource."""
+    return verb_matches(rule, pair[0]) and resource_matches(rule, pair[1])
+
+
+def any_text(patterns: Iterable[str], text: str) -> bool:
+    """Whether one of some patterns matches a text."""
+    return any(text_matcher(pattern)(text) for pattern in patterns)

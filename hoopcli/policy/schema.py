@@ -1,0 +1,202 @@
+"""The shape of the policy document. ``hoopcli.policy.document`` reads one from YAML, with the place of each error."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from hoopcli.errors import UsageError
+from hoopcli.masking.detectors import by_name
+from hoopcli.masking.masker import DETECTORS
+from hoopcli.model.access import PrincipalKind
+from hoopcli.model.decision import Mask, Method
+from hoopcli.policy.conditions import Condition
+
+_DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
+_METHODS = ("redact", "hash", "null")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+#: Ids that decisions carry without a rule of that name.
+RESERVED = frozenset({"default-deny", "unresolved-lineage", "policy-error", "conflicting-approvals"})
+
+
+def _duration(value: object) -> timedelta:
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) == 0:
+        raise ValueError("a duration is a number with a unit, such as 90s, 15m, 1h or 2d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _condition(source: str) -> str:
+    Condition(source)
+    return source
+
+
+def _detector(name: str) -> str:
+    try:
+        by_name(DETECTORS, (name,))
+    except UsageError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return name
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name!r} is what hoop itself calls some decisions; choose another id")
+    return name
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}[smhd]$"})
+]
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+Texts = Annotated[tuple[Text, ...], Field(min_length=1, max_length=1000)]
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"), AfterValidator(_not_reserved)]
+Count = Annotated[int, Field(ge=1, le=1000)]
+
+
+class _Model(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Who(_Model):
+    """Principals: those that match every key that is given, by any of its values. ``subjects`` are globs."""
+
+    subjects: Texts | None = None
+    kinds: Annotated[tuple[PrincipalKind, ...], Field(min_length=1)] | None = None
+    groups: Texts | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.subjects is None and self.kinds is None and self.groups is None:
+            raise ValueError("name subjects, kinds or groups; leave the key out to mean everybody")
+        return self
+
+
+class Approval(_Model):
+    """How many people of which groups must agree, how soon, and for how many uses."""
+
+    groups: Texts | None = None
+    count: Count = 1
+    expires: Duration = timedelta(minutes=15)
+    uses: Count = 1
+
+
+class Rows(_Model):
+    """How many rows (or items) of a result are delivered at most."""
+
+    rows: Annotated[int, Field(ge=1)]
+
+
+class Kept(_Model):
+    """How many bytes of a delivered result the ledger may keep; 0 keeps only its digest."""
+
+    bytes: Annotated[int, Field(ge=0, le=1 << 30)]
+
+
+class Rule(_Model):
+    """What is allowed, denied or left to people. A key that is left out does not narrow the rule."""
+
+    id: Id
+    description: Text | None = None
+    effect: Literal["allow", "require_approval", "deny"]
+    principals: Who | None = None
+    connections: Texts | None = None
+    verbs: Texts | None = None
+    resources: Texts | None = None
+    when: Annotated[str, AfterValidator(_condition)] | None = None
+    approval: Approval | None = None
+    limit: Rows | None = None
+    keep: Kept | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_effect(self) -> Self:
+        if self.approval is not None and self.effect != "require_approval":
+            raise ValueError("only a rule with effect require_approval has an approval")
+        if self.effect == "deny" and (self.limit or self.keep):
+            raise ValueError("a rule that denies has neither limit nor keep")
+        return self
+
+
+class KeepFirst(_Model):
+    """Show the first characters of a value that is at least twice as long."""
+
+    keep_first: Count
+
+
+class KeepLast(_Model):
+    """Show the last characters of a value that is at least twice as long."""
+
+    keep_last: Count
+
+
+def _method(value: object) -> object:
+    keeps = isinstance(value, dict) and len(value) == 1 and set(value) <= {"keep_first", "keep_last"}
+    if keeps or value in _METHODS:
+        return value
+    raise ValueError("a method is redact, hash, null, {keep_first: 4} or {keep_last: 4}")
+
+
+HowMasked = Annotated[Literal["redact", "hash", "null"] | KeepFirst | KeepLast, BeforeValidator(_method)]
+
+
+class MaskRule(_Model):
+    """Which values are masked, how, and for whom. Any of fields, labels and detectors is enough to mask a value."""
+
+    id: Id
+    description: Text | None = None
+    fields: Texts | None = None
+    labels: Texts | None = None
+    detectors: Annotated[tuple[Annotated[str, AfterValidator(_detector)], ...], Field(min_length=1)] | None = None
+    method: HowMasked = "redact"
+    connections: Texts | None = None
+    principals: Who | None = None
+    except_principals: Who | None = None
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if self.fields is None and self.labels is None and self.detectors is None:
+            raise ValueError("a mask names fields, labels or detectors")
+        return self
+
+    def mask(self) -> Mask:
+        """The obligation that this asks for."""
+        match self.method:
+            case KeepFirst(keep_first=count):
+                method = Method("keep_first", count)
+            case KeepLast(keep_last=count):
+                method = Method("keep_last", count)
+            case name:
+                method = Method(name)
+        return Mask(self.id, self.fields or (), self.labels or (), self.detectors or (), method)
+
+
+class Defaults(_Model):
+    """What holds where a rule does not say."""
+
+    keep: Kept = Kept(bytes=262_144)
+    approval: Approval = Approval()
+
+
+class Document(_Model):
+    """A policy. What no rule allows is denied; deny beats require_approval beats allow."""
+
+    version: Literal[1]
+    description: Text | None = None
+    defaults: Defaults = Defaults()
+    on_unresolved: Literal["deny", "mask_all", "approve"] = "deny"
+    rules: tuple[Rule, ...] = ()
+    masks: tuple[MaskRule, ...] = ()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the policy document, as published in ``docs/policy.schema.json``."""
+    schema = Document.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:hoop:policy:1",
+        **schema,
+        "title": "hoop policy",
+    }
