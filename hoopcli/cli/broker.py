@@ -75,10 +75,11 @@ def services(workspace: Workspace) -> Iterator[Services]:
     """Policy, ledger, approvals and credentials of this machine. Raises LedgerError, UsageError."""
     engine = workspace.engine()
     path = workspace.settings.ledger_path
+    first = not path.exists()
     key = load_or_create(path.parent, system_keyring() if workspace.settings.keyring else None)
     masking_key = workspace.vault.key("masking")
-    if workspace.settings.keyring and (warning := key.warning or workspace.vault.warning):
-        output.note(f"warning: {warning}")
+    if first and workspace.settings.keyring and (warning := key.warning or workspace.vault.warning):
+        output.note(f"warning: {warning}")  # once; hoop doctor says it again
     with workspace.approvals() as approvals, LedgerWriter(Ledger.open(path, key.signer)) as ledger:
         yield Services(
             policy=engine,

@@ -48,7 +48,6 @@ def execute(
         raise UsageError("--csv-guard is for --format csv", "add --format csv")
 
     import asyncio  # noqa: PLC0415 - completion imports this module
-    from contextlib import suppress  # noqa: PLC0415
 
     from hoopcli.cli.asking import ask_here, watch  # noqa: PLC0415
     from hoopcli.cli.broker import Terms, brokered  # noqa: PLC0415
@@ -63,11 +62,12 @@ def execute(
 
         running = asyncio.ensure_future(in_thread(run_and_print))
         watching = asyncio.ensure_future(watch(broker, ask_here, wait=wait))
-        await asyncio.wait([running, watching], return_when=asyncio.FIRST_COMPLETED)
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching  # raises if it ended by itself
-        await running
+        try:
+            done, _ = await asyncio.wait([running, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            running.cancel()
+            watching.cancel()
+        (running if running in done else watching).result()
 
     brokered(Workspace.open(agent), name, Terms(0, reason, duration(TTL)), work)
     return 0

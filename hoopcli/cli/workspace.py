@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hoopcli.cli import connectors, output
+from hoopcli.cli import connectors
 from hoopcli.errors import HoopError, UsageError
 from hoopcli.identity.keyrings import Keyring
 from hoopcli.identity.principal import resolve
@@ -100,8 +100,3 @@ class Workspace:
             yield store
         finally:
             store.close()
-
-    def warn(self) -> None:
-        """Tell the user what is weaker here than it should be."""
-        if self.vault.warning:
-            output.note(f"warning: {self.vault.warning}")

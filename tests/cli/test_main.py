@@ -202,6 +202,7 @@ def test_a_defect_is_one_line_and_a_report_without_data(
             int(secret)
         except ValueError as error:
             raise RuntimeError("password=hunter2") from error
+        return 0
 
     monkeypatch.setattr(entry, "_run", fail)
     monkeypatch.setattr(tempfile, "tempdir", str(home))
