@@ -20,7 +20,8 @@ from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Approve, Decision, Effect, Json, Limit, Mask, Method, Obligation, Statement
 from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
-from hoopcli.policy.matching import Pair, connection_matches, pair_matches, who_matches
+from hoopcli.policy.explain import Explanation, verdicts
+from hoopcli.policy.matching import Pair, connection_matches, pair_matches, pairs_of, phrase, who_matches
 from hoopcli.policy.schema import Approval
 
 _CACHE = 4096
@@ -71,6 +72,13 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - an exception in enforcement denies, whatever it is
             return self._deny("policy-error", f"the policy could not be evaluated ({type(error).__name__})")
 
+    def explain(
+        self, principal: Principal, connection: Connection, statement: Statement, now: datetime, *, reason: str = ""
+    ) -> Explanation:
+        """Decide a statement, and say what each rule and mask made of it. Never raises."""
+        decision = self.decide(principal, connection, statement, now, reason=reason)
+        return Explanation(decision, *verdicts(self.policy, principal, connection, statement, now, reason))
+
     def rules_about(self, principal: Principal, connection: Connection, pair: Pair) -> tuple[int, ...]:
         """The rules, by index, about a verb on a resource for this principal and connection, conditions aside."""
         relevant = self._for(principal, connection.name)
@@ -91,7 +99,7 @@ class Engine:
         for pair, rules in zip(request.pairs, about, strict=True):
             covering = [n for n in rules if self._holds(n, request)]
             if not covering:
-                return self._deny("default-deny", f"no rule allows {_phrase(pair)}{self._failed(rules, request)}")
+                return self._deny("default-deny", f"no rule allows {phrase(pair)}{self._failed(rules, request)}")
             for n in covering:
                 permits.setdefault(n, pair)
         return self._permit(request, permits)
@@ -174,7 +182,7 @@ class Engine:
 
     def _because(self, request: _Request, n: int, pair: Pair, does: str) -> str:
         rule = self._rules[n]
-        sentence = f"rule {rule.id!r} {does} {_phrase(pair)}"
+        sentence = f"rule {rule.id!r} {does} {phrase(pair)}"
         if n in request.errors:
             sentence += f"; its condition could not be evaluated ({request.errors[n]})"
         return f"{sentence}: {rule.description}" if rule.description else sentence
@@ -207,13 +215,6 @@ class Engine:
         )
 
 
-def pairs_of(statement: Statement) -> tuple[Pair, ...]:
-    """Every verb on every resource of a statement, once, in order. A verb without resources acts on ""."""
-    return tuple(
-        dict.fromkeys((action.verb, resource) for action in statement.actions for resource in action.resources or ("",))
-    )
-
-
 def merge(terms: Iterable[Approval]) -> Approve | None:
     """One approval that satisfies several: None where none is asked, or where their groups have none in common."""
     merged: Approve | None = None
@@ -232,7 +233,3 @@ def merge(terms: Iterable[Approval]) -> Approve | None:
             min(merged.uses, each.uses),
         )
     return merged
-
-
-def _phrase(pair: Pair) -> str:
-    return f"{pair[0]} on {pair[1]}" if pair[1] else pair[0]

@@ -10,12 +10,24 @@ from collections.abc import Iterable
 
 from hoopcli.masking.patterns import field_matches, resource_matcher, text_matcher
 from hoopcli.model.access import Principal
-from hoopcli.model.decision import Effect
+from hoopcli.model.decision import Effect, Statement
 from hoopcli.policy.schema import Rule, Who
 
 _UNREADABLE = ("unclassified", "dynamic")
 
 Pair = tuple[str, str]
+
+
+def pairs_of(statement: Statement) -> tuple[Pair, ...]:
+    """Every verb on every resource of a statement, once, in order. A verb without resources acts on ""."""
+    return tuple(
+        dict.fromkeys((action.verb, resource) for action in statement.actions for resource in action.resources or ("",))
+    )
+
+
+def phrase(pair: Pair) -> str:
+    """A verb on a resource, in words."""
+    return f"{pair[0]} on {pair[1]}" if pair[1] else pair[0]
 
 
 def is_unreadable(verb: str) -> bool:
