@@ -24,9 +24,9 @@ MAX_DEPTH: Final = 64
 _encode = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
-# Where sorting by code point and by UTF-16 unit can differ; and there, or where an integer can be too large.
+# Where sorting by code point and by UTF-16 unit can differ; where an integer can be too large.
 _ASTRAL = re.compile(rb"[\xf0-\xf4]")
-_RARE = re.compile(rb"[\xf0-\xf4]|[0-9]{16}")
+_LARGE = re.compile(rb"[:,\[]-?[0-9]{16}")
 
 
 class _HasNumberError(Exception):
@@ -81,7 +81,7 @@ def loads(data: bytes) -> Any:
         LedgerError: not JSON, or not in canonical form.
     """
     try:
-        if _RARE.search(data) is None:
+        if _LARGE.search(data) is None and (data.isascii() or _ASTRAL.search(data) is None):
             written = data.decode()
             value = _decode(written)
             canonical = _encode(value) == written

@@ -23,20 +23,22 @@ class LedgerBusyError(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A row of the ledger, as it is on disk."""
+    """A record as it is on disk. ``nodes`` end at its leaf; ``proof``, in an excerpt, leads from there to the root."""
 
     index: int
     nodes: bytes
     data: bytes
+    proof: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadRow:
-    """A payload as it is on disk; both are None once it has expired."""
+    """A payload as it is on disk; salt and content are None once it has expired."""
 
     id: int
     salt: bytes | None
     content: bytes | None
+    compressed: bool = True
 
 
 class Reader:
@@ -132,8 +134,13 @@ class Reader:
         Raises:
             LedgerError: it is not what the record says.
         """
-        row = self._one("SELECT id, salt, content FROM payloads WHERE id = ?", payload_id(index, reference.slot))
-        return None if row is None else open_payload(PayloadRow(*row), reference)
+        row = self.payload_row(index, reference.slot)
+        return None if row is None else open_payload(row, reference)
+
+    def payload_row(self, index: int, slot: Slot) -> PayloadRow | None:
+        """A record's payload as stored."""
+        row = self._one("SELECT id, salt, content FROM payloads WHERE id = ?", payload_id(index, slot))
+        return None if row is None else PayloadRow(*row)
 
     def checkpoints(self) -> Iterator[tuple[int, str]]:
         """Every checkpoint as (size, note), in order of size."""
@@ -185,7 +192,7 @@ def open_payload(row: PayloadRow, reference: Reference) -> bytes | None:
     """
     if row.salt is None or row.content is None:
         return None
-    content = decompress(row.content, reference.size)
+    content = decompress(row.content, reference.size) if row.compressed else row.content
     if digest(row.salt, content) != reference.digest:
         raise LedgerError(f"the payload {reference.slot.name.lower()} is not the one that was recorded")
     return content

@@ -166,7 +166,7 @@ def compress(content: bytes) -> bytes:
 
 
 def decompress(content: bytes, size: int) -> bytes:
-    """Undo ``compress``, never producing more than one byte over the expected size.
+    """Undo ``compress``. A frame that does not announce the expected size is not even begun.
 
     Raises:
         LedgerError: not zstd, or not of that size.
@@ -174,13 +174,11 @@ def decompress(content: bytes, size: int) -> bytes:
     if not 0 <= size <= MAX_PAYLOAD:
         raise LedgerError("a payload larger than any that is stored")
     try:
-        with zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).stream_reader(content) as reader:
-            plain = reader.read(size + 1)
+        if zstandard.frame_content_size(content) == size:
+            return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompress(content, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise LedgerError(f"a payload that is not zstd: {error}") from error
-    if len(plain) != size:
-        raise LedgerError("a payload of another size than its record says")
-    return plain
+    raise LedgerError("a payload of another size than its record says")
 
 
 def format_time(time: datetime) -> str:
