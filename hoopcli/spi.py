@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -93,6 +94,29 @@ class Table:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DemoStep:
+    """One step of a demo's tour: a hoop command, what it shows, and the exit code that it must end with."""
+
+    title: str
+    arguments: Sequence[str]
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running demo upstream: ``options`` of the connection ``connection`` to it, its ``secret``, a policy, a tour.
+
+    ``SESSION`` among the arguments of a step stands for the session recorded last.
+    """
+
+    connection: str
+    options: Mapping[str, str]
+    secret: str = field(repr=False)
+    policy: str
+    tour: Sequence[DemoStep]
+
+
 class Connector(Protocol):
     """A kind of upstream that hoop can broker.
 
@@ -119,6 +143,9 @@ class Connector(Protocol):
 
     def execute(self, listen: Listen, connection: Connection, text: str) -> Iterator[Table]:
         """Run one text through a session with a real client. Raises DeniedError, UpstreamError."""
+
+    def demo(self) -> AbstractContextManager[Demo] | None:
+        """An embedded upstream that lives as long as the context, where the connector has one."""
 
     def render(self, media_type: str, payload: bytes) -> Iterator[Table]:
         """Turn a recorded payload of this connector into tables, for replay."""

@@ -9,6 +9,7 @@ from connectors.sql.plan import ResultPlan
 from connectors.sql.tds.packet import PacketType, PacketWriter
 from connectors.sql.tds.response import ResponseFilter
 from connectors.sql.understand import Understood
+from hoopcli.errors import HoopError
 from hoopcli.model.decision import Limit
 from hoopcli.model.outcome import Outcome, Status
 from hoopcli.sansio.commands import Buffer
@@ -37,32 +38,37 @@ class Answer:
         self._kept: list[bytes] = []
         self._kept_size = 0
         self._ended = False
+        self.failure: HoopError | None = None
 
     def feed(self, pieces: Sequence[tuple[memoryview, bool]]) -> list[bytes]:
         """Take the payload of received packets; return packets for the client.
 
-        Raises ProtocolError and BlockedError: then nothing of these pieces was delivered.
+        Where it cannot be decoded or must not be delivered, ``failure`` is set, and nothing comes after that point.
         """
         packets: list[bytes] = []
         run: list[memoryview] = []
         for piece, last in pieces:
             run.append(piece)
-            if last:
+            if last and self.failure is None:
                 packets += self._pass(run, last=True)
                 run = []
-        if run:
+        if run and self.failure is None:
             packets += self._pass(run, last=False)
         return packets
 
     def _pass(self, run: list[memoryview], *, last: bool) -> list[bytes]:
-        delivered = self._filter.feed(run[0] if len(run) == 1 else b"".join(run))
-        if last:
-            self._filter.finish()
-        self._note(delivered)
         if self._writer is None:
             self._writer = PacketWriter(PacketType.TABULAR_RESULT, self._packet_size)
-        packets = self._writer.write(*delivered) if delivered else []
-        if not last:
+        packets: list[bytes] = []
+        try:
+            delivered = self._filter.feed(run[0] if len(run) == 1 else b"".join(run))
+            self._note(delivered)
+            packets += self._writer.write(*delivered)
+            if last:
+                self._filter.finish()
+        except HoopError as error:
+            self.failure = error
+        if not last or self.failure is not None:
             return packets + self._writer.flush()
         packets += self._writer.finish()
         self._writer = None

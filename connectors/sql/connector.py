@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from connectors.sql.answer import MEDIA_TYPE
 from connectors.sql.hint import client_hint
@@ -12,7 +13,7 @@ from hoopcli.errors import UsageError
 from hoopcli.model.access import Connection
 from hoopcli.model.decision import Limit, Mask, Statement
 from hoopcli.sansio.layer import Layer
-from hoopcli.spi import ClientHint, LayerContext, Listen, Table, Target
+from hoopcli.spi import ClientHint, Demo, LayerContext, Listen, Table, Target
 
 _AUTHS = ("entra", "password", "none")
 _ENCRYPT = ("on", "strict", "off", "none")
@@ -59,6 +60,12 @@ class SqlConnector:
         from connectors.sql.execute import execute  # noqa: PLC0415 - it loads a native driver
 
         return execute(listen, connection.options.get("database", "master"), text)
+
+    def demo(self) -> AbstractContextManager[Demo]:
+        """The shop, over DuckDB, with the tour through it."""
+        from connectors.sql.demo.tour import demo  # noqa: PLC0415 - it loads a database
+
+        return demo()
 
     def render(self, media_type: str, payload: bytes) -> Iterator[Table]:
         """Turn a recorded answer into tables, for replay."""

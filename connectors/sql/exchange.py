@@ -129,11 +129,14 @@ class Exchanges:
         assert isinstance(event, DataReceived)
         try:
             packets = answer.feed(stream.feed(self._upstream.opened(event.data)))
-        except HoopError as error:
+        except ProtocolError as error:
             yield from self._cut_off(answer, error)
             raise
         if packets:
             yield self._client.send(packets)
+        if answer.failure is not None:
+            yield from self._cut_off(answer, answer.failure)
+            raise answer.failure
 
     def _lost(self, event: Event, answer: Answer) -> Steps[None]:
         assert isinstance(event, PeerClosed)
