@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.masks import BlockedError
 from connectors.sql.tsql.classify import Batch, Output
 from connectors.sql.tsql.names import segment
 from hoopcli.masking.masker import Masking, StreamMasker
-from hoopcli.model.decision import Mask
+from hoopcli.model.decision import Mask, Method
 
+_PARTIAL = frozenset({"keep_first", "keep_last"})
 HIDDEN = "the text of this message is hidden, because the statement reads masked columns"
 
 
@@ -56,11 +57,11 @@ class ResultPlan:
         """The mask of each column. Raises BlockedError if the result is not what the statement said."""
         if not self._touched:
             return [None] * len(columns)
-        return [self._field(names) for names in self._sources([column.name for column in columns])]
+        return [self._field(*origin) for origin in self._origins([column.name for column in columns])]
 
     def return_value(self, name: str) -> FieldMask | None:
         """The mask of an output parameter: what flows into it is not followed, so every masked table counts."""
-        return self._field(self._anything(name)) if self._touched else None
+        return self._field(self._anything(name), plain=False) if self._touched else None
 
     def message(self, text: str) -> tuple[str, Mapping[str, int]]:
         """An error or info text as the client may see it, and what was masked in it."""
@@ -76,15 +77,19 @@ class ResultPlan:
         """The same for a value that comes in pieces."""
         return self.masking.stream()
 
-    def _field(self, names: Iterable[str]) -> FieldMask | None:
+    def _field(self, names: Iterable[str], plain: bool) -> FieldMask | None:
         mask = self.masking.for_field(names)
-        return None if mask is None else FieldMask(mask, self.masking)
+        if mask is None:
+            return None
+        if not plain and mask.method.name in _PARTIAL:  # of an expression, another part would be kept each time
+            mask = replace(mask, method=Method("redact"))
+        return FieldMask(mask, self.masking)
 
-    def _sources(self, names: Sequence[str]) -> list[set[str]]:
-        """The qualified columns that each column of a result may come from."""
+    def _origins(self, names: Sequence[str]) -> list[tuple[set[str], bool]]:
+        """The qualified columns that each column of a result may come from, and whether it is one of them as it is."""
         outputs = self._outputs
         if outputs is None:
-            return [self._anything(name) for name in names]
+            return [(self._anything(name), False) for name in names]
         stars = [at for at, output in enumerate(outputs) if output.star]
         if not stars:
             if len(outputs) != len(names):
@@ -97,7 +102,7 @@ class ResultPlan:
         starred = outputs[stars[0] : stars[-1] + 1]
         return [
             *(_of(output, name) for output, name in zip(before, names, strict=False)),
-            *(set[str]().union(*(_of(output, name) for output in starred)) for name in middle),
+            *(_of_all(starred, name) for name in middle),
             *(_of(output, name) for output, name in zip(after, names[len(names) - len(after) :], strict=True)),
         ]
 
@@ -106,8 +111,14 @@ class ResultPlan:
         return {f"{table}.{segment(name)}" for table in self._tables} | {segment(name)}
 
 
-def _of(output: Output, name: str) -> set[str]:
+def _of(output: Output, name: str) -> tuple[set[str], bool]:
     sources = set(output.sources or ())
     if output.star:
         sources.update(f"{table}.{segment(name)}" for table in output.tables)
-    return sources
+    return sources, output.plain
+
+
+def _of_all(outputs: Sequence[Output], name: str) -> tuple[set[str], bool]:
+    """What a column may come from that could belong to any of these."""
+    origins = [_of(output, name) for output in outputs]
+    return set[str]().union(*(sources for sources, _ in origins)), all(plain for _, plain in origins)

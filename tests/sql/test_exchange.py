@@ -161,6 +161,26 @@ def test_a_result_is_delivered_masked_and_described_exactly(cut: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("SELECT id, ssn, '' FROM customers", "*******1120"),
+        ("SELECT id, c.ssn AS q, '' FROM customers c JOIN orders o ON o.id = c.id", "*******1120"),
+        ("SELECT * FROM customers", "*******1120"),
+        ("SELECT id, ssn, '' FROM customers UNION SELECT id, ssn, '' FROM old.dbo.customers", "*******1120"),
+        ("SELECT id, REVERSE(ssn), '' FROM customers", "[redacted]"),
+        ("SELECT id, SUBSTRING(ssn, 1, 8), '' FROM customers", "[redacted]"),
+        ("SELECT id, x.ssn, '' FROM (SELECT id, REVERSE(ssn) AS ssn FROM customers) x", "[redacted]"),
+        ("WITH x AS (SELECT id, LEFT(ssn, 9) AS s FROM customers) SELECT id, s, '' FROM x", "[redacted]"),
+        ("SELECT id, ssn, '' FROM customers UNION SELECT id, REVERSE(ssn), '' FROM customers", "[redacted]"),
+        ("SELECT x.* FROM (SELECT id, REVERSE(ssn) AS ssn, '' AS c FROM customers) x", "[redacted]"),
+    ],
+)
+def test_a_part_is_kept_of_a_plain_column_only(text: str, kept: str) -> None:
+    got = Dialogue().run(text, result(CUSTOMERS, (1, SSN, "")), masks=[KEEP_LAST])
+    assert got.rows[0][1] == kept
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "SELECT id, ssn AS city, city AS ssn FROM customers",

@@ -55,13 +55,15 @@ class Output:
 
     ``sources`` are the qualified columns that its value derives from (``shop.dbo.customers.ssn``); None means that
     this is not known. A ``star`` stands for any number of columns: one called ``c`` derives from ``sources`` and from
-    the column ``c`` of each of ``tables``.
+    the column ``c`` of each of ``tables``. ``plain`` says that the value is that of a table's column as it is: what a
+    mask keeps of it (its last four) is then the same however often it is asked for.
     """
 
     name: str
     sources: frozenset[str] | None
     star: bool = False
     tables: tuple[str, ...] = ()
+    plain: bool = False
 
 
 Outputs = tuple[Output, ...] | None

@@ -69,6 +69,16 @@ def union(*sources: Sources) -> Sources:
     return frozenset(found)
 
 
+def _all_of(table: str) -> Output:
+    """All columns of a table."""
+    return Output("*", NOTHING, star=True, tables=(table,), plain=True)
+
+
+def _is_table(relation: Relation) -> bool:
+    """Whether a relation is a table itself, so that its columns are the table's as they are."""
+    return relation.outputs is not None and all(output.star and output.plain for output in relation.outputs)
+
+
 class Lineage:
     """Follows the queries of one statement, noting what they read in ``effects``."""
 
@@ -140,7 +150,8 @@ class Lineage:
             if isinstance(item.expr, Star):
                 outputs += self._expand(item.expr, inner)
             else:
-                outputs.append(Output(item.alias, self.sources(item.expr, relations)))
+                plain = isinstance(item.expr, Column) and all(_is_table(relation) for relation in relations)
+                outputs.append(Output(item.alias, self.sources(item.expr, relations), plain=plain))
         return tuple(outputs)
 
     def _expand(self, star: Star, inner: Relations) -> list[Output]:
@@ -181,7 +192,7 @@ class Lineage:
         table = self._effects.read(source.parts, self._scope)
         if known is not None or table.server:
             return Relation(name, None)
-        return Relation(name, (Output("*", NOTHING, star=True, tables=(table.resource,)),))
+        return Relation(name, (_all_of(table.resource),))
 
     def _rowset(self, source: Rowset, before: Relations) -> Outputs:
         made_of = union(*(self.sources(arg, before) for arg in source.args))
@@ -242,7 +253,7 @@ class Lineage:
 
 def table_relation(parts: Parts, scope: Scope, alias: str = "") -> Relation:
     """A table as a relation, without noting a read."""
-    return Relation(alias or parts[-1], (Output("*", NOTHING, star=True, tables=(resolve(parts, scope).resource,)),))
+    return Relation(alias or parts[-1], (_all_of(resolve(parts, scope).resource),))
 
 
 def _column(parts: Parts, relations: Relations) -> Sources:
@@ -294,5 +305,10 @@ def _aligned(branches: Sequence[Outputs]) -> Outputs:
     if any(len(branch) != len(first) for branch in columns):
         return None
     return tuple(
-        Output(output.name, union(*(branch[index].sources for branch in columns))) for index, output in enumerate(first)
+        Output(
+            output.name,
+            union(*(branch[index].sources for branch in columns)),
+            plain=all(branch[index].plain for branch in columns),
+        )
+        for index, output in enumerate(first)
     )

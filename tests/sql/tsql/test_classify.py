@@ -32,7 +32,7 @@ def test_a_batch_has_its_statements_actions_facts_and_outputs() -> None:
     )
     assert batch.reads == {"shop.dbo.customers", "shop.dbo.orders"}
     assert batch.facts["tables"] == ["shop.dbo.customers", "shop.dbo.orders"]
-    assert batch.outputs == (Output("s", frozenset({"shop.dbo.customers.ssn"})), Output("", frozenset()))
+    assert batch.outputs == (Output("s", frozenset({"shop.dbo.customers.ssn"}), plain=True), Output("", frozenset()))
 
 
 @pytest.mark.parametrize("text", ["", "  \r\n\t", "-- nothing", "/* nothing */", ";;;"])
