@@ -74,6 +74,16 @@ async def ask_here(request: Request) -> bool | None:
     """Ask y/n at this terminal; None if nobody can be asked."""
     if not can_ask():
         return None
+    _forget_typed_ahead()
     output.note(f"Let it run? [y/n] ({request.id})")
     answer = await in_thread(sys.stdin.readline)
     return answer.strip().lower() in {"y", "yes"} if answer else None
+
+
+def _forget_typed_ahead() -> None:
+    """Whatever was typed before the question was shown is no answer to it."""
+    try:
+        import termios  # noqa: PLC0415 - not on Windows
+    except ImportError:  # pragma: no cover - Windows
+        return
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)

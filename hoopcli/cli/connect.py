@@ -99,6 +99,7 @@ def _panel(broker: Broker) -> None:
     about = {
         "who": f"{who} ({principal.kind})",
         "listens on": f"{listen.host}:{listen.port}",
+        "login": f"user {listen.user}, password {listen.secret}",
         "ends": session.expires_at.astimezone().strftime("%H:%M"),
         "session": session.id,
     } | ({"reason": session.reason} if session.reason else {})

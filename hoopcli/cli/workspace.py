@@ -64,12 +64,17 @@ class Workspace:
         from hoopcli.policy.document import load as load_policy  # noqa: PLC0415 - it brings pydantic and CEL
         from hoopcli.policy.engine import Engine  # noqa: PLC0415
 
-        if not self.settings.policy.exists():
+        return Engine(load_policy(self.policy_path()))
+
+    def policy_path(self) -> Path:
+        """Where the policy is. Raises UsageError if it is not there."""
+        path = self.settings.policy
+        if not path.exists():
             raise UsageError(
-                f"there is no policy at {self.settings.policy}, and without one everything is denied",
+                f"there is no policy at {path}, and without one everything is denied",
                 "write one, see docs/policy.md; or name it: HOOP_POLICY=FILE",
             )
-        return Engine(load_policy(self.settings.policy))
+        return path
 
     @cached_property
     def keyring(self) -> Keyring:

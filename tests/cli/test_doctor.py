@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def test_a_state_folder_that_others_can_read(hoop: Hoop, home: Path) -> None:
 
 
 def test_a_state_folder_that_cannot_be(hoop: Hoop, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     assert "cannot be written" in found(hoop("doctor", "--json"))["state"]["detail"]
     (home / "file").write_text("")
     monkeypatch.setenv("HOOP_STATE_DIR", str(home / "file"))
