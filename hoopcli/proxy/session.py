@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from hoopcli.certificates import LoopbackIdentity, issue
 from hoopcli.errors import HoopError, UsageError
@@ -110,6 +110,13 @@ class _Connection:
         await self._host.enforcement.abandon(self._mine)
 
 
+class _Refused(asyncio.Protocol):
+    """A connection too many: it is dropped before a byte is read."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
+
+
 class _Host:
     """The listener's side of a session: one runner for each accepted connection."""
 
@@ -142,11 +149,11 @@ class _Host:
         return self._secret.value
 
     def accept(self) -> asyncio.Protocol:
+        if len(self._runners) >= CONNECTION_LIMIT:
+            return _Refused()
         asks = _Connection(self)
         runner = Runner(self._connector.layer(self._context), asks, self._ended)
         self._runners[runner] = asks
-        if len(self._runners) > CONNECTION_LIMIT:
-            asyncio.get_running_loop().call_soon(runner.stop)
         return runner.accept()
 
     def fault(self, error: Exception) -> None:
