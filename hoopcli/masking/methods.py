@@ -11,6 +11,7 @@ from hoopcli.model.decision import Method
 STRICTNESS = ("null", "redact", "hash", "keep_first", "keep_last")
 _REDACTED = ("[redacted]", "***", "*", "#")
 _MOST_STARS = 12
+_STARS = "*" * _MOST_STARS
 _HASH_DIGITS = 16
 _LEAST_HASH_DIGITS = 8
 
@@ -56,5 +57,6 @@ def _keep(method: Method, value: str, room: int) -> str | None:
     if not 0 < count <= len(value) // 2 or stars < 1:
         return None
     kept = value[:count] if method.name == "keep_first" else value[-count:]
-    shown = "".join(char if " " <= char <= "~" else "*" for char in kept)
-    return shown + "*" * stars if method.name == "keep_first" else "*" * stars + shown
+    if not (kept.isascii() and kept.isprintable()):
+        kept = "".join(char if " " <= char <= "~" else "*" for char in kept)
+    return kept + _STARS[:stars] if method.name == "keep_first" else _STARS[:stars] + kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Sequence
 
 from hoopcli.masking.checksums import eleven_proof, luhn, mod97, nir, steuer_id
@@ -162,16 +163,24 @@ def _find_iban(text: str, position: int) -> Hit | None:
 # --- e-mail addresses ----------------------------------------------------------------------------------------------
 
 _LOCAL = re.compile(r"[\w.%+'-]{1,64}\Z")
+_LOCAL_ASCII = string.ascii_letters + string.digits + "_.%+'-"
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,63}")
+
+
+def _local_start(before: str, at: int) -> int:
+    """Where the local part begins that ends before the @ at ``at``; there itself if there is none."""
+    if before.isascii():
+        return at - len(before) + len(before.rstrip(_LOCAL_ASCII))
+    match = _LOCAL.search(before)
+    return at - len(before) + match.start() if match else at
 
 
 def _find_email(text: str, position: int) -> Hit | None:
     at = text.find("@", position)
     while at >= 0:
-        local = _LOCAL.search(text, max(position, at - 64), at)
-        domain = _DOMAIN.match(text, at + 1, at + 256)
-        if local and domain:
-            return Hit(local.start(), local.start(), domain.end())
+        start = _local_start(text[max(position, at - 64) : at], at)
+        if start < at and (domain := _DOMAIN.match(text, at + 1, at + 256)):
+            return Hit(start, start, domain.end())
         at = text.find("@", at + 1)
     return None
 

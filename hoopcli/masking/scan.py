@@ -99,16 +99,20 @@ class Writer:
 
 def mask_whole(watches: Sequence[Watch], text: str, key: bytes) -> tuple[str, dict[str, int]]:
     """A text with every found value masked, and how many by the id of the mask."""
+    if text.isascii():
+        hits = _hits(watches, text)
+        if not hits:
+            return text, {}
+        if len(hits) == 1 and hits[0][1].tail is None:
+            watch, hit = hits[0]
+            masked = _masked(watch.mask, text[hit.secret : hit.end], key)
+            return text[: hit.secret] + masked + text[hit.end :], {watch.mask.id: 1}
     as_is, folded = _views(watches, text)
     spans: list[Span] = []
     for watch in watches:
         view = folded if watch.detector.folds else as_is
         if watch.detector.quick(view.text):
             spans.extend(_advance(_State(watch), view, len(view.text) + 1))
-    if not spans:
-        return text, {}
-    if len(spans) == 1 and not spans[0].open:
-        return _mask_one(text, spans[0], key)
     spans.sort(key=_order)
     writer = Writer(key)
     return writer.write(text, spans, len(text)), writer.counts
@@ -119,10 +123,20 @@ def _masked(rule: Mask, secret: str, key: bytes) -> str:
     return mask(rule.method, secret, len(secret), key) or redact(secret, len(secret)) or ""
 
 
-def _mask_one(text: str, span: Span, key: bytes) -> tuple[str, dict[str, int]]:
-    return text[: span.secret] + _masked(span.watch.mask, text[span.secret : span.end], key) + text[span.end :], {
-        span.watch.mask.id: 1
-    }
+def _hits(watches: Sequence[Watch], text: str) -> list[tuple[Watch, Hit]]:
+    """The first hits in a text that folds to itself: all of them if there is no more than one, else at least two."""
+    found: list[tuple[Watch, Hit]] = []
+    for watch in watches:
+        detector = watch.detector
+        if not detector.quick(text) or (hit := detector.find(text, 0)) is None:
+            continue
+        found.append((watch, hit))
+        if len(found) > 1 or hit.tail is not None:
+            break
+        if (another := detector.find(text, max(hit.end, hit.start + 1))) is not None:
+            found.append((watch, another))
+            break
+    return found
 
 
 class StreamMasker:

@@ -27,6 +27,8 @@ from hoopcli.policy.schema import Approval
 _CACHE = 4096
 _LONGEST_CACHED = 512
 _UNRESOLVED = "masks hold for what it may read, and which columns its result comes from cannot be told"
+# What is there was copied from tables that this statement does not name.
+_SCRATCH = "tempdb."
 _EVERYTHING = Mask("unresolved", fields=("*",), method=Method("redact"))
 
 
@@ -158,7 +160,7 @@ class Engine:
         tables = facts.get("tables")
         if facts.get("reads_unknown", False) is not False or not isinstance(tables, list | tuple):
             tables = ("*",)
-        return any(could_mask(masks, str(table)) for table in tables)
+        return any(could_mask(masks, "*" if str(table).startswith(_SCRATCH) else str(table)) for table in tables)
 
     def _holds(self, n: int, request: _Request) -> bool:
         """Whether the condition of a rule holds; one that fails holds for a rule that does not allow."""

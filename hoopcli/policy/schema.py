@@ -53,6 +53,7 @@ Duration = Annotated[
 ]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1, max_length=1000)]
+Resources = Annotated[tuple[Annotated[str, Field(max_length=500)], ...], Field(min_length=1, max_length=1000)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"), AfterValidator(_not_reserved)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 
@@ -97,7 +98,10 @@ class Kept(_Model):
 
 
 class Rule(_Model):
-    """What is allowed, denied or left to people. A key that is left out does not narrow the rule."""
+    """What is allowed, denied or left to people. A key that is left out does not narrow the rule.
+
+    The resource "" is that of a verb that acts on none.
+    """
 
     id: Id
     description: Text | None = None
@@ -105,7 +109,7 @@ class Rule(_Model):
     principals: Who | None = None
     connections: Texts | None = None
     verbs: Texts | None = None
-    resources: Texts | None = None
+    resources: Resources | None = None
     when: Annotated[str, AfterValidator(_condition)] | None = None
     approval: Approval | None = None
     limit: Rows | None = None
