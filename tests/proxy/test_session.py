@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -25,6 +26,7 @@ from hoopcli.proxy import session as sessions
 from hoopcli.proxy.approvals import Approvals
 from hoopcli.proxy.run import run
 from hoopcli.proxy.session import LiveSession, Services, serve
+from hoopcli.proxy.tls import upstream_context
 from hoopcli.sansio.commands import Authorize, GetCredential, Record, SendData
 from hoopcli.sansio.events import Credential, CredentialGranted, CredentialRefused, DataReceived, Peer, Permit
 from hoopcli.sansio.layer import CLIENT, Layer, receive
@@ -272,10 +274,6 @@ def test_a_taken_port_and_a_silly_time_to_live_are_usage_errors(stage: Stage) ->
 
 
 def test_an_unreadable_ca_file_is_a_usage_error(stage: Stage, tmp_path: Path) -> None:
-    from hoopcli.proxy.tls import upstream_context
-
-    import ssl
-
     bad = tmp_path / "ca.pem"
     bad.write_text("no certificate")
     make = partial(upstream_context, alpn=(), newest=ssl.TLSVersion.TLSv1_2)

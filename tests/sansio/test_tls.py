@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hoopcli.errors import ProtocolError
 from hoopcli.certificates import issue
+from hoopcli.errors import ProtocolError
 from hoopcli.sansio.tls import TlsChannel
 
 IDENTITY = issue("test", datetime.now(UTC), timedelta(hours=1))

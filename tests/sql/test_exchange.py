@@ -32,12 +32,12 @@ from connectors.sql.tds.types import TypeInfo
 from connectors.sql.tds.values import Value, encode_value
 from connectors.sql.upstream import LoggedIn
 from hoopcli.errors import HoopError, ProtocolError
+from hoopcli.masking.masker import Masking
 from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Decision, Effect, Limit, Mask, Method, Obligation, Statement
 from hoopcli.model.outcome import Outcome
 from hoopcli.model.outcome import Status as Ending
 from hoopcli.model.session import Session
-from hoopcli.masking.masker import Masking
 from hoopcli.sansio.commands import Authorize, CancelAuthorize, Command, Record
 from hoopcli.sansio.events import DataReceived, Deny, Peer, PeerClosed, Permit
 from hoopcli.spi import LayerContext, SessionSecret, Target
@@ -265,7 +265,7 @@ def test_an_attention_while_it_waits_withdraws_the_ask() -> None:
     dialogue = Dialogue()
     dialogue.ask(SqlBatch("DROP TABLE customers"))
     commands = dialogue.client(b"".join(packetize(PacketType.ATTENTION, [])))
-    assert [type(c) for c in commands][0] is CancelAuthorize
+    assert isinstance(commands[0], CancelAuthorize)
     [done] = tokens_of(commands)
     assert isinstance(done, Done)
     assert done.status & DoneStatus.ATTENTION
@@ -278,7 +278,7 @@ def test_a_peer_that_leaves_while_it_waits_withdraws_the_ask(peer: Peer) -> None
     dialogue.ask(SqlBatch("SELECT 1"))
     with pytest.raises(PeerGoneError):
         dialogue.play.hear(PeerClosed(peer))
-    assert only(dialogue.play.log, CancelAuthorize) == [] or True
+    assert len(only(dialogue.play.log, CancelAuthorize)) == 1
 
 
 def test_an_attention_while_idle_is_acknowledged_at_once() -> None:

@@ -22,10 +22,10 @@ from connectors.sql.tds.tokens import Done, ServerMessage
 from connectors.sql.tds.tokens_env import EnvChange, EnvType, Routing
 from connectors.sql.tds.tokens_login import LoginAck
 from connectors.sql.upstream import LoggedIn, UpstreamRefusedError, log_in
+from hoopcli.certificates import issue
 from hoopcli.errors import ProtocolError
 from hoopcli.model.access import Connection, Principal
 from hoopcli.model.session import Session
-from hoopcli.certificates import issue
 from hoopcli.sansio.commands import Command, GetCredential, OpenUpstream, Receive, SendData, SetTimer
 from hoopcli.sansio.events import (
     Credential,

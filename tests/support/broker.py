@@ -10,14 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hoopcli.policy.document import load
-from hoopcli.policy.engine import Engine
-
 from connectors.sql.connector import SqlConnector
 from hoopcli.ledger.keys import load_or_create
 from hoopcli.ledger.store import Ledger
 from hoopcli.ledger.writer import LedgerWriter
 from hoopcli.model.access import Connection, Principal, PrincipalKind
+from hoopcli.policy.document import load
+from hoopcli.policy.engine import Engine
 from hoopcli.proxy.approvals import Approvals
 from hoopcli.proxy.run import run
 from hoopcli.proxy.session import LiveSession, Services, serve
@@ -72,6 +71,7 @@ def broker(
     principal: Principal = AGENT,
     credential: Credential = SA,
     reason: str = "",
+    ttl: timedelta = timedelta(minutes=10),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[RunningBroker]:
     """Serve one session of the SQL connector until the block ends; its ledger stays in ``folder``."""
@@ -88,9 +88,7 @@ def broker(
                 Engine(load(policy)), writer, approvals, FixedCredentials(credential), b"k" * 32, folder, now
             )
             connection = Connection("azure-sql", "sql", options)
-            async with serve(
-                SqlConnector(), connection, principal, services, reason=reason, ttl=timedelta(minutes=10)
-            ) as live:
+            async with serve(SqlConnector(), connection, principal, services, reason=reason, ttl=ttl) as live:
                 started.append(RunningBroker(live, services, asyncio.get_running_loop()))
                 ready.set()
                 await asyncio.to_thread(done.wait)

@@ -1,9 +1,12 @@
-"""The real Python clients, each connected in one line."""
+"""The real Python clients, each connected in one line, and what a test has to know to drive any of them alike."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from connectors.sql.driver import odbc_driver
@@ -23,6 +26,11 @@ def odbc(port: int, user: str, secret: str, encrypt: str = "yes", database: str 
             timeout=15,
         )
     )
+
+
+def odbc_strict(port: int, user: str, secret: str, cafile: str, database: str = "shop") -> Any:
+    """The same by TDS 8.0: TLS first, and no way to leave the certificate unchecked."""
+    return odbc(port, user, secret, "strict", database, f"ServerCertificate={cafile};HostNameInCertificate=localhost;")
 
 
 def mssql(port: int, user: str, secret: str, encrypt: str = "yes", database: str = "shop") -> Any:
@@ -62,11 +70,77 @@ def pytds(port: int, user: str, secret: str, cafile: str | None = None, database
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A driver in one of its encryption modes. ``cancels`` tells whether it can cancel from another thread."""
+
+    name: str
+    module: str
+    open: Connect
+    marker: str = "?"
+    needs_ca: bool = False
+    cancels: bool = False
+
+    def connect(self, listen: Any, database: str = "shop") -> AbstractContextManager[Any]:
+        """Connect to a session."""
+        more = {"cafile": listen.ca_file} if self.needs_ca else {}
+        opened: AbstractContextManager[Any] = self.open(
+            listen.port, listen.user, listen.secret, database=database, **more
+        )
+        return opened
+
+    @property
+    def error(self) -> type[Exception]:
+        """The driver's base class of errors."""
+        found: type[Exception] = importlib.import_module(self.module).Error
+        return found
+
+
+CLIENTS = (
+    Client("odbc-no", "pyodbc", partial(odbc, encrypt="no"), cancels=True),
+    Client("odbc-yes", "pyodbc", odbc, cancels=True),
+    Client("odbc-strict", "pyodbc", odbc_strict, needs_ca=True, cancels=True),
+    Client("mssql-python-no", "mssql_python", partial(mssql, encrypt="no")),
+    Client("mssql-python-yes", "mssql_python", mssql),
+    Client("pymssql-off", "pymssql", partial(freetds, encrypt="off"), "%s"),
+    Client("pymssql-request", "pymssql", freetds, "%s"),
+    Client("pymssql-require", "pymssql", partial(freetds, encrypt="require"), "%s"),
+    Client("python-tds-plain", "pytds", pytds, "%s"),
+    Client("python-tds-tls", "pytds", pytds, "%s", needs_ca=True),
+)
+
+
 def fetch(connection: Any, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """All rows of one statement."""
     cursor = connection.cursor()
     try:
         cursor.execute(text, *([parameters] if parameters else []))
         return [tuple(row) for row in cursor.fetchall()]
+    finally:
+        cursor.close()
+
+
+def results(connection: Any, text: str) -> list[list[tuple[Any, ...]]]:
+    """All result sets of one batch."""
+    cursor = connection.cursor()
+    found = []
+    try:
+        cursor.execute(text)
+        while True:
+            if cursor.description:
+                found.append([tuple(row) for row in cursor.fetchall()])
+            if not cursor.nextset():
+                return found
+    finally:
+        cursor.close()
+
+
+def change(connection: Any, text: str, *parameters: Any) -> None:
+    """Run a statement that returns no rows."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(text, *([parameters] if parameters else []))
+        while cursor.nextset():
+            pass
     finally:
         cursor.close()
