@@ -30,7 +30,11 @@ DENY = Decision(Effect.DENY, "no-drops", "not in production", (Approve(),), revi
 
 def statement(text: str = "SELECT name FROM dbo.customers", facts: dict[str, Json] | None = None) -> Statement:
     return Statement(
-        text, text.encode("utf-16-le"), (Action("sql:select", ("shop.dbo.customers",)),), facts or {}, "application/sql"
+        text,
+        text.encode("utf-16-le", "surrogatepass"),
+        (Action("sql:select", ("shop.dbo.customers",)),),
+        facts or {},
+        "application/sql",
     )
 
 
