@@ -41,7 +41,9 @@ def ls(as_json: AsJson = False) -> None:
         at = now().timestamp()
         output.show(
             output.table(
-                ("ID", "WHO", "CONNECTION", "RULE", "LEFT", "STATEMENT"), [_row(request, at) for request in pending]
+                ("ID", "WHO", "CONNECTION", "RULE", "LEFT", "STATEMENT"),
+                [_row(request, at) for request in pending],
+                whole=("ID", "LEFT"),
             )
         )
 
@@ -114,7 +116,7 @@ def _print(request: Request, as_json: bool) -> None:
             | {"approvers": f"{request.needed} of {', '.join(request.groups) or 'anyone else'}"}
             | ({"answers": "\n".join(said)} if said else {})
         ),
-        Panel(Text(output.safe(request.text)), title="statement", title_align="left"),
+        Panel.fit(Text(output.safe(request.text)), title="statement", title_align="left"),
     )
 
 

@@ -105,7 +105,7 @@ def _panel(broker: Broker) -> None:
     } | ({"reason": session.reason} if session.reason else {})
     title = Text(output.safe_line(session.connection.name), style="bold")
     console = output.console()
-    console.print(Panel(output.fields(about), title=title, title_align="left", border_style="cyan"))
+    console.print(Panel.fit(output.fields(about), title=title, title_align="left", border_style="cyan"))
     for client, how in broker.hint.lines:
         console.print(Text(client, style="bold cyan"))
         console.print(Text(how), soft_wrap=True)  # unbroken, so that it can be copied

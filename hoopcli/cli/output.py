@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hoopcli.errors import HoopError
@@ -12,6 +14,7 @@ from hoopcli.errors import HoopError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+_PIPED = 1_000
 _HIDDEN = {ord(c) for c in "\u061c\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"}
 _STEERING = frozenset(
     {
@@ -44,10 +47,12 @@ def safe_line(text: str) -> str:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console of the width of the terminal; markup in data is never interpreted."""
+    """A console of the width of the terminal, wide in a pipe; markup in data is never interpreted."""
     from rich.console import Console  # noqa: PLC0415 - only commands that print for people need it
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPED
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
 def show(*renderables: RenderableType) -> None:
@@ -81,17 +86,19 @@ def line(value: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(value, default=str) + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> RenderableType:
-    """A table for a person; cells may be rich renderables, anything else is shown as harmless text."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = ()) -> RenderableType:
+    """A table for a person; cells may be rich ``Text``, anything else is shown as harmless text.
+
+    Long cells are folded, never cut; those of the columns in ``whole`` are not folded as long as there is room.
+    """
     from rich import box  # noqa: PLC0415
     from rich.table import Column, Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     grid = Table(
-        *(Column(Text(safe_line(column), style="bold")) for column in columns),
+        *(Column(Text(safe_line(name), style="bold"), overflow="fold", no_wrap=name in whole) for name in columns),
         box=box.SIMPLE_HEAD,
-        title=title or None,
-        title_justify="left",
+        padding=(0, 1, 0, 0),
         pad_edge=False,
         show_edge=False,
     )
@@ -109,6 +116,18 @@ def fields(pairs: Mapping[str, object]) -> RenderableType:
     for name, value in pairs.items():
         grid.add_row(Text(name, style="dim"), value if isinstance(value, Text) else Text(safe(_cell(value))))
     return grid
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Something that tells a person at a terminal how far it is; None if there is nobody."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.status import Status  # noqa: PLC0415
+
+    with Status(what, console=console(stderr=True)) as status:
+        yield lambda done, total: status.update(f"{what}: {done:,} of {total:,}")
 
 
 def _cell(value: object) -> str:
