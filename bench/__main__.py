@@ -206,7 +206,8 @@ def main() -> None:
         system = f"Linux {platform.release()}, Python {platform.python_version()}"
         machine = f"{platform.machine()}, {os.cpu_count()} cores, {system}"
         arguments.write.write_text(
-            f"# Benchmarks\n\nDirect against brokered, side by side in one run of `make bench`, on {machine}.\n\n{text}\n"
+            f"# Benchmarks\n\nDirect against brokered, side by side in one run of `make bench`, on {machine}.\n\n"
+            f"{text}\n"
         )
 
 
