@@ -16,7 +16,7 @@ from hoopcli.model.decision import Mask, Method
 from hoopcli.policy.conditions import Condition
 
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
-_METHODS = ("redact", "hash", "null")
+_METHODS = ("redact", "hash", "null", None)  # YAML reads a bare null as nothing
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: Ids that decisions carry without a rule of that name.
 RESERVED = frozenset({"default-deny", "unresolved-lineage", "policy-error", "conflicting-approvals"})
@@ -137,13 +137,16 @@ class KeepLast(_Model):
 
 
 def _method(value: object) -> object:
-    keeps = isinstance(value, dict) and len(value) == 1 and set(value) <= {"keep_first", "keep_last"}
-    if keeps or value in _METHODS:
+    if value in _METHODS:
         return value
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, count),) = value.items()
+        if name in {"keep_first", "keep_last"} and type(count) is int and 1 <= count <= 1000:
+            return value
     raise ValueError("a method is redact, hash, null, {keep_first: 4} or {keep_last: 4}")
 
 
-HowMasked = Annotated[Literal["redact", "hash", "null"] | KeepFirst | KeepLast, BeforeValidator(_method)]
+HowMasked = Annotated[Literal["redact", "hash", "null"] | KeepFirst | KeepLast | None, BeforeValidator(_method)]
 
 
 class MaskRule(_Model):
@@ -173,7 +176,7 @@ class MaskRule(_Model):
             case KeepLast(keep_last=count):
                 method = Method("keep_last", count)
             case name:
-                method = Method(name)
+                method = Method(name or "null")
         return Mask(self.id, self.fields or (), self.labels or (), self.detectors or (), method)
 
 
