@@ -107,7 +107,7 @@ class DemoStep:
 class Demo:
     """A running demo upstream: ``options`` of the connection ``connection`` to it, its ``secret``, a policy, a tour.
 
-    ``SESSION`` among the arguments of a step stands for the session recorded last.
+    ``SESSION`` among the arguments of a step stands for the session recorded first.
     """
 
     connection: str

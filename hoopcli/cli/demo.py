@@ -89,7 +89,7 @@ def _toml(name: str, value: str) -> str:
 def _step(number: int, step: DemoStep, environment: Mapping[str, str], *, as_json: bool) -> dict[str, Any]:
     """Run one step as a process of its own, as the user would."""
     shown = shlex.join(["hoop", *step.arguments])
-    arguments = [_last_session(environment) if word == "SESSION" else word for word in step.arguments]
+    arguments = [_first_session(environment) if word == "SESSION" else word for word in step.arguments]
     if not as_json:
         _announce(number, step.title, shown)
     done = _hoop(arguments, environment, quiet=as_json)
@@ -110,13 +110,13 @@ def _hoop(arguments: Sequence[str], environment: Mapping[str, str], *, quiet: bo
     return subprocess.run(command, env={**environment, **colour}, stdout=where, stderr=where, check=False).returncode  # noqa: S603
 
 
-def _last_session(environment: Mapping[str, str]) -> str:
+def _first_session(environment: Mapping[str, str]) -> str:
     command = [sys.executable, "-m", "hoopcli.cli.main", "audit", "sessions", "--json"]
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)  # noqa: S603
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if not found:
         raise HoopError("the tour recorded no session", "run: hoop doctor")
-    return str(max(found, key=lambda session: session["opened"])["session"])
+    return str(min(found, key=lambda session: session["opened"])["session"])
 
 
 def _invite(environment: Mapping[str, str], show: Demo, *, as_json: bool) -> None:

@@ -36,7 +36,6 @@ TOUR = (
     DemoStep(
         "Why? The policy explains how it understood the statement, and which rule decided.",
         ("policy", "explain", CONNECTION, *_AGENT, "SELECT 1 DELETE FROM dbo.orders"),
-        4,
     ),
     DemoStep("Everything was recorded.", ("audit", "sessions")),
     DemoStep(
