@@ -88,6 +88,8 @@ class Bundle:
             for number, line in enumerate(records):
                 index, proof = _proof(proofs.readline()) if proofs is not None else (number, ())
                 yield StoredRecord(index, b"", line.removesuffix(b"\n"), proof)
+            if proofs is not None and proofs.readline():
+                raise LedgerError(f"{PROOFS} of the bundle has more lines than {RECORDS}")
 
     def containing(self, member: str, value: str) -> Iterator[Record]:
         """The records whose top-level member has this value."""

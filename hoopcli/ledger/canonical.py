@@ -111,9 +111,9 @@ def _scalar(value: Json) -> Json:
         return int(value) if -MAX_INTEGER <= value <= MAX_INTEGER else _large(value)
     if not isinstance(value, float):
         raise LedgerError(f"a {type(value).__name__} cannot be recorded")
-    if value.is_integer() and abs(value) <= MAX_INTEGER:
-        return int(value)
-    return value if 1e-4 <= abs(value) < 1e16 else repr(value)
+    if value.is_integer():
+        return int(value) if abs(value) <= MAX_INTEGER else repr(value)
+    return value if 1e-4 <= abs(value) < MAX_INTEGER else repr(value)
 
 
 def _large(value: int) -> str:

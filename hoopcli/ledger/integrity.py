@@ -10,7 +10,7 @@ from hoopcli.errors import LedgerError
 from hoopcli.ledger.merkle import CompactRange, leaf_hash, verify_inclusion
 from hoopcli.ledger.note import Checkpoint, Verifier, open_checkpoint
 from hoopcli.ledger.reader import HASH_SIZE, PayloadRow, StoredRecord, open_payload, payload_id
-from hoopcli.ledger.record import SLOTS, STORED, Record, Reference, parse, references
+from hoopcli.ledger.record import SALT_SIZE, SLOTS, STORED, Record, Reference, parse, references
 from hoopcli.ledger.report import Findings
 
 
@@ -208,7 +208,8 @@ class RecordCheck:
                 return "was removed, though no recorded expiry covers it"
             self.expired += 1
             return ""
-        if row.salt is None or (row.content is None) == (reference.slot in STORED):
+        salted = row.salt is not None and len(row.salt) == SALT_SIZE
+        if not salted or (row.content is None) == (reference.slot in STORED):
             return "was removed in part"
         try:
             open_payload(row, reference)
