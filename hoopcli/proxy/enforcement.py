@@ -80,7 +80,7 @@ class Enforcement:
             raise
         if permitted:
             return Permit(exchange, decision)
-        return Deny(exchange, decision.rule, f"denied by rule {decision.rule!r}: {decision.reason}", hint)
+        return Deny(exchange, decision.rule, _sentence(decision), hint)
 
     async def record(self, outcome: Outcome) -> None:
         """Make the outcome of a permitted statement durable."""
@@ -165,6 +165,12 @@ class Enforcement:
         said = "; ".join(f"{a.approver}: {a.comment or 'no comment'}" for a in request.answers if not a.approve)
         why = f"request {request.id} is {request.state}" + (f" ({said})" if said else "")
         return _denied(decision, why), "ask again with a reason: hoop connect NAME --reason TEXT"
+
+
+def _sentence(decision: Decision) -> str:
+    """The denial for a person; it names the rule once."""
+    named = repr(decision.rule) in decision.reason
+    return f"denied: {decision.reason}" if named else f"denied by rule {decision.rule!r}: {decision.reason}"
 
 
 def _kinds(obligation: Obligation) -> set[str]:

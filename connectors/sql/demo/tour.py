@@ -38,9 +38,7 @@ TOUR = (
         ("policy", "explain", CONNECTION, *_AGENT, "SELECT 1 DELETE FROM dbo.orders"),
     ),
     DemoStep("Everything was recorded.", ("audit", "sessions")),
-    DemoStep(
-        "An auditor replays the last session, statement by statement.", ("audit", "replay", "SESSION", "--instant")
-    ),
+    DemoStep("An auditor replays the first of them.", ("audit", "replay", "SESSION", "--instant")),
     DemoStep("And verifies that no record was changed, removed or forged.", ("audit", "verify")),
 )
 
