@@ -1,14 +1,13 @@
-"""Turning what the engine gives into the tokens of an answer."""
+"""Turning what the procedures and batches give into the tokens of an answer."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
-from connectors.sql.demo.canned import Canned
 from connectors.sql.demo.engine import Session
 from connectors.sql.demo.procedures import Procedures
-from connectors.sql.demo.results import Affected, Output, Pause, Result, Rows, SqlError
-from connectors.sql.tds.colmetadata import write_columns
+from connectors.sql.demo.results import Affected, Batch, Columns, Output, Pause, Result, SqlError, Status
+from connectors.sql.tds.colmetadata import Column, write_columns
 from connectors.sql.tds.request import (
     BulkLoad,
     Request,
@@ -23,133 +22,121 @@ from connectors.sql.tds.tokens import Done, DoneStatus, ReturnStatus, ReturnValu
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
 from connectors.sql.tds.tokenstream import ColMetadata, Row, read_tokens
 from connectors.sql.tds.values import encode_value
-from connectors.sql.tsql.classify import Scope, classify
+from hoopcli.errors import ProtocolError
 
-_SELECT = 0xC1
+CANCELLED = Done(DoneStatus.ATTENTION).encode()
 _ROWS_A_PIECE = 256
-_NO_TRANSACTION = b""
+_BULK = 0xF0
+
+Piece = bytes | Pause
 
 
 class Answers:
-    """Answers requests of one connection, a piece of the token stream at a time."""
+    """Answers the requests of one connection, a piece of the token stream at a time."""
 
-    def __init__(self, session: Session, procedures: Procedures, canned: Canned | None) -> None:
+    def __init__(self, session: Session, procedures: Procedures) -> None:
         self._session = session
         self._procedures = procedures
-        self._canned = canned
         self._bulk = ""
-        self._descriptor = 0
+        self._columns: tuple[Column, ...] = ()
 
-    def reset(self) -> None:
-        """RESETCONNECTION."""
-        if self._session.transactions:
-            self._session.end(commit=False)
-        self._procedures.reset()
-
-    def to(self, request: Request) -> Iterator[bytes | Pause]:
-        """The answer to one request."""
+    def to(self, request: Request, *, reset: bool = False) -> Iterator[Piece]:
+        """The answer to one request; ``reset`` makes the session new first."""
+        self._session.resume()
+        if reset:
+            self._procedures.reset()
+            yield EnvChange(EnvType.RESET_ACK).encode()
         match request:
             case SqlBatch(text=text):
                 yield from self._batch(text)
             case RpcRequest(calls=calls):
-                for at, call in enumerate(calls):
-                    yield from self._call(call, last=at == len(calls) - 1)
+                for at, call in enumerate(calls, 1):
+                    yield from self._call(call, more=DoneStatus.MORE if at < len(calls) else 0)
             case TransactionRequest():
-                yield from self._transaction(request)
+                yield from self._plain(self._transaction(request))
             case BulkLoad(tokens=tokens):
-                yield self._load(tokens)
+                yield from self._plain(self._load(tokens))
 
-    @staticmethod
-    def cancelled() -> bytes:
-        """What ends an answer that was cancelled."""
-        return Done(DoneStatus.ATTENTION).encode()
-
-    def _batch(self, text: str) -> Iterator[bytes | Pause]:
-        if self._canned is not None and (pieces := self._canned.answer(text)) is not None:
-            yield from pieces
-            return
-        if text.lstrip().upper().startswith("INSERT BULK"):
-            [table] = classify(text, Scope("shop")).actions[0].resources
-            self._bulk = table
+    def _batch(self, text: str) -> Iterator[Piece]:
+        if text.lstrip()[:11].upper() == "INSERT BULK":
+            self._bulk = text.split(None, 2)[2].split("(", maxsplit=1)[0].strip()
             yield Done().encode()
             return
-        held = Done()
+        yield from self._plain(self._procedures.run(text))
+
+    def _plain(self, results: Iterator[Result]) -> Iterator[Piece]:
+        """An answer of DONE tokens, of which all but the last say that more follow."""
+        held: Done | None = None
         try:
-            for result in self._session.run(text):
-                if isinstance(result, Affected | Rows):
-                    if held.command or held.status:
-                        yield Done(held.status | DoneStatus.MORE, held.command, held.rows).encode()
-                    held = Done(
-                        DoneStatus.COUNT if isinstance(result, Rows) or result.count is not None else 0, _SELECT
-                    )
-                done = yield from self._result(result, held)
-                held = done or held
+            for result in results:
+                if held is not None:
+                    yield self._done(held, DoneStatus.MORE)
+                    held = None
+                if isinstance(result, Affected):
+                    held = _ended(result)
+                else:
+                    yield from self._tokens(result)
         except SqlError as error:
+            if held is not None:
+                yield self._done(held, DoneStatus.MORE)
             yield error.message.encode()
             held = Done(DoneStatus.ERROR)
-        yield held.encode()
+        yield self._done(held or Done())
 
-    def _result(self, result: Result, held: Done) -> Generator[bytes | Pause, None, Done | None]:
-        """The tokens of one result; returns the DONE that it wants, if any."""
+    def _call(self, call: RpcCall, more: int) -> Iterator[Piece]:
+        """A procedure's answer: its statements end in DONEINPROC, then come status, outputs and DONEPROC."""
+        status, outputs = 0, b""
+        try:
+            for result in self._procedures.call(call):
+                match result:
+                    case Affected():
+                        yield self._done(_ended(result, TokenType.DONEINPROC), DoneStatus.MORE)
+                    case Output(name, kind, value):
+                        outputs += ReturnValue(0, name, kind).encode() + encode_value(kind, value)
+                    case Status(value):
+                        status = value
+                    case _:
+                        yield from self._tokens(result)
+        except SqlError as error:
+            yield error.message.encode()
+            yield self._done(Done(DoneStatus.ERROR, token=TokenType.DONEPROC), more)
+            return
+        yield ReturnStatus(status).encode() + outputs + self._done(Done(token=TokenType.DONEPROC), more)
+
+    def _tokens(self, result: Result) -> Iterator[Piece]:
+        """The tokens of a result that no DONE stands for. Raises SqlError for a value that its column cannot hold."""
         match result:
-            case Rows(columns=columns, batches=batches):
-                yield write_columns(columns)
-                total = 0
-                for batch in batches:
-                    total += len(batch)
-                    for start in range(0, len(batch), _ROWS_A_PIECE):
-                        yield encode_rows(columns, batch[start : start + _ROWS_A_PIECE])
-                return Done(held.status, held.command, total)
-            case Affected(count=count):
-                return Done(held.status, held.command, count or 0)
-            case Output(name=name, type=kind, value=value):
-                yield ReturnValue(0, name, kind).encode() + encode_value(kind, value)
+            case Columns(columns):
+                self._columns = tuple(columns)
+                yield write_columns(self._columns)
+            case Batch(rows):
+                for start in range(0, len(rows), _ROWS_A_PIECE):
+                    try:
+                        yield encode_rows(self._columns, rows[start : start + _ROWS_A_PIECE])
+                    except ProtocolError as error:
+                        raise SqlError(8152, f"String or binary data would be truncated: {error.message}.") from None
             case Pause():
                 yield result
             case ServerMessage() | EnvChange():
                 yield result.encode()
-        return None
 
-    def _call(self, call: RpcCall, *, last: bool) -> Iterator[bytes | Pause]:
-        more = 0 if last else DoneStatus.MORE
-        try:
-            for result in self._procedures.call(call):
-                done = yield from self._result(result, Done(DoneStatus.COUNT, _SELECT))
-                if done is not None:
-                    yield Done(done.status | DoneStatus.MORE, _SELECT, done.rows, TokenType.DONEINPROC).encode()
-        except SqlError as error:
-            yield error.message.encode()
-            yield Done(DoneStatus.ERROR | more, token=TokenType.DONEPROC).encode()
-            return
-        yield ReturnStatus(0).encode() + Done(more, token=TokenType.DONEPROC).encode()
+    def _done(self, done: Done, more: int = 0) -> bytes:
+        within = DoneStatus.INXACT if self._session.transactions else 0
+        return Done(done.status | more | within, done.command, done.rows, done.token).encode()
 
-    def _transaction(self, request: TransactionRequest) -> Iterator[bytes]:
-        try:
-            yield from self._transact(request)
-        except SqlError as error:
-            yield error.message.encode() + Done(DoneStatus.ERROR).encode()
-            return
-        yield Done().encode()
+    def _transaction(self, request: TransactionRequest) -> Iterator[Result]:
+        match request.type:
+            case TransactionType.BEGIN:
+                yield from self._session.begin()
+            case TransactionType.COMMIT | TransactionType.ROLLBACK:
+                yield from self._session.end(commit=request.type is TransactionType.COMMIT)
+                if request.begin is not None:
+                    yield from self._session.begin()
+            case _:
+                raise SqlError(50000, f"The demo does not do {request.type.name} requests.")
 
-    def _transact(self, request: TransactionRequest) -> Iterator[bytes]:
-        if request.type is TransactionType.BEGIN:
-            yield self._begin()
-        elif request.type in {TransactionType.COMMIT, TransactionType.ROLLBACK}:
-            commit = request.type is TransactionType.COMMIT
-            self._session.end(commit=commit)
-            kind = EnvType.COMMIT_TRANSACTION if commit else EnvType.ROLLBACK_TRANSACTION
-            yield EnvChange(kind, b"", self._descriptor.to_bytes(8, "little")).encode()
-            if request.begin is not None:
-                yield self._begin()
-        else:
-            raise SqlError(50000, f"The demo does not do {request.type.name} requests.")
-
-    def _begin(self) -> bytes:
-        self._session.begin()
-        self._descriptor += 1
-        return EnvChange(EnvType.BEGIN_TRANSACTION, self._descriptor.to_bytes(8, "little"), b"").encode()
-
-    def _load(self, tokens: bytes) -> bytes:
+    def _load(self, tokens: bytes) -> Iterator[Result]:
+        """Bulk rows for the table of the INSERT BULK before."""
         names: list[str] = []
         rows = []
         for token in read_tokens(tokens):
@@ -157,8 +144,9 @@ class Answers:
                 names = [column.name for column in token.columns or ()]
             elif isinstance(token, Row):
                 rows.append(token.values)
-        try:
-            count = self._session.insert(self._bulk, names, rows) if rows else 0
-        except SqlError as error:
-            return error.message.encode() + Done(DoneStatus.ERROR).encode()
-        return Done(DoneStatus.COUNT, 0xF0, count).encode()
+        yield Affected(self._session.insert(self._bulk, names, rows), _BULK)
+
+
+def _ended(result: Affected, token: TokenType = TokenType.DONE) -> Done:
+    counts = 0 if result.count is None else DoneStatus.COUNT
+    return Done(counts, result.command, result.count or 0, token)

@@ -30,7 +30,7 @@ _START = datetime(2025, 1, 6)  # noqa: DTZ001 - datetime2 has no zone
 
 
 class Canned:
-    """``SELECT 1``; and ``SELECT * FROM dbo.big`` has ``rows`` rows of 8 columns, ``dbo.huge`` the same over and over up to 2 GB."""
+    """``SELECT 1``, ``SELECT * FROM dbo.big`` with ``rows`` rows of 8 columns, and ``dbo.huge`` with 2 GB of them."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows

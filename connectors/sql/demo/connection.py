@@ -6,20 +6,22 @@ import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from connectors.sql.demo.answers import Answers
+from connectors.sql.demo.answers import CANCELLED, Answers, Piece
 from connectors.sql.demo.canned import Canned
 from connectors.sql.demo.engine import Engine, Session
+from connectors.sql.demo.faults import Faults
 from connectors.sql.demo.procedures import Procedures
 from connectors.sql.demo.results import Pause
 from connectors.sql.link import Link
 from connectors.sql.tds.packet import Message, MessageReader, PacketType, PacketWriter, Status
 from connectors.sql.tds.request import Attention, SqlBatch, decode_request
-from connectors.sql.tds.tokens import Done, DoneStatus
+from connectors.sql.tds.tokens import Done
 
 if TYPE_CHECKING:
     from connectors.sql.demo.server import DemoServer
 
 _RESETS = Status.RESET_CONNECTION | Status.RESET_CONNECTION_SKIP_TRAN
+_ASK_AGAIN = 0.02  # seconds after which DuckDB is asked again to stop: between two statements it does not hear
 
 
 class Connection:
@@ -47,22 +49,26 @@ class Connection:
     async def serve(self, engine: Engine, canned: Canned) -> None:
         """Answer requests until the client leaves."""
         session = await asyncio.to_thread(Session, engine, self._options.user, self._spid)
-        answers = Answers(session, Procedures(session), canned if self._options.canned else None)
+        answers = Answers(session, Procedures(session))
         try:
             while (message := await self._message()) is not None:
-                if message.status & _RESETS:
-                    answers.reset()
-                await self._answer(message, answers)
+                await self._answer(message, session, answers, canned)
         finally:
             if self._next is not None:
                 self._next.cancel()
-            session.interrupt()
             await asyncio.to_thread(session.close)
 
     async def _message(self) -> Message | None:
         """The next message, also one that a running answer has been waiting beside; None at the end."""
-        pending, self._next = self._next, None
-        return await (pending if pending is not None else self._read())
+        pending = self._awaited()
+        self._next = None
+        return await pending
+
+    def _awaited(self) -> asyncio.Task[Message | None]:
+        """The reading of the next message, begun if it was not."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._read())
+        return self._next
 
     async def _read(self) -> Message | None:
         data = b""
@@ -75,55 +81,71 @@ class Connection:
                 return None
             data = self._link.opened(received)
 
-    async def _answer(self, message: Message, answers: Answers) -> None:
+    async def _answer(self, message: Message, session: Session, answers: Answers, canned: Canned) -> None:
+        if message.ignored:
+            await self._send(iter([Done().encode()]), session)
+            return
         request = decode_request(message.type, message.payload)
         if isinstance(request, Attention):
             self._seen.attentions += 1
-            await self._send(iter([Done(DoneStatus.ATTENTION).encode()]), answers)
+            await self._send(iter([CANCELLED]), session)
             return
-        self._seen.statements.append(request.text if isinstance(request, SqlBatch) else repr(request))
-        if self._options.delay:
-            await asyncio.sleep(self._options.delay)
-        await self._send(answers.to(request), answers)
+        text = request.text if isinstance(request, SqlBatch) else ""
+        self._seen.statements.append(text or repr(request))
+        if self._options.delay and await self._cancelled(self._options.delay):
+            await self._send(iter([CANCELLED]), session)
+        elif self._options.canned and (ready := canned.answer(text)) is not None:
+            await self._send(ready, session, ready=True)
+        else:
+            pieces = answers.to(request, reset=bool(message.status & _RESETS))
+            await self._send(pieces, session)
 
-    async def _send(self, pieces: Iterator[bytes | Pause], answers: Answers) -> None:
-        """Send an answer as it is made, until it ends or is cancelled."""
+    async def _send(self, pieces: Iterator[Piece], session: Session, *, ready: bool = False) -> None:
+        """Send an answer as it is made, until it ends or is cancelled. What is ``ready`` needs no thread."""
         writer = PacketWriter(PacketType.TABULAR_RESULT, self._size)
-        left = self._options.cut_after
-        while (piece := await self._next_piece(pieces)) is not None:
+        faults = Faults(self._options)
+        cancelled = False
+        while not cancelled:
+            piece = next(pieces, None) if ready else await self._made(pieces, session)
+            if piece is None:
+                break
             if isinstance(piece, Pause):
-                if await self._cancelled(piece.seconds):
-                    await self._flush(writer.write(answers.cancelled()) + writer.finish())
-                    return
+                cancelled = await self._cancelled(piece.seconds)
                 continue
-            if self._options.malformed:
-                piece = b"\x01" + piece
-            if left is not None:
-                piece, left = piece[:left], left - len(piece)
-            await self._flush(writer.write(piece) + (writer.flush() if left is not None else []))
-            if left is not None and left <= 0:
+            data, lost = faults.spoil(piece)
+            await self._flush(writer.write(data) + (writer.flush() if lost else []))
+            if lost:
                 raise ConnectionAbortedError("cut off as the options ask")
-            if await self._cancelled(0):
-                await self._flush(writer.write(answers.cancelled()) + writer.finish())
-                return
-        await self._flush(writer.finish())
+            cancelled = await self._cancelled()
+        await self._flush((writer.write(CANCELLED) if cancelled else []) + writer.finish())
 
-    async def _next_piece(self, pieces: Iterator[bytes | Pause]) -> bytes | Pause | None:
-        """Make the next piece: in a thread, unless it only has to be taken from what is canned."""
-        return next(pieces, None) if self._options.canned else await asyncio.to_thread(next, pieces, None)
+    async def _made(self, pieces: Iterator[Piece], session: Session) -> Piece | None:
+        """The next piece, made in a thread; it is told to stop when the client cancels or leaves."""
+        making = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+        try:
+            await asyncio.wait({making, self._awaited()}, return_when=asyncio.FIRST_COMPLETED)
+            while not making.done() and self._stops():
+                session.cancel()
+                await asyncio.wait({making}, timeout=_ASK_AGAIN)
+            return await making
+        finally:
+            while not making.done():
+                session.cancel()
+                await asyncio.wait({making}, timeout=_ASK_AGAIN)
 
-    async def _cancelled(self, seconds: float) -> bool:
+    def _stops(self) -> bool:
+        """Whether what came while an answer is made ends it: an ATTENTION, or the client's leaving."""
+        message = self._awaited()
+        if not message.done():
+            return False
+        return (found := message.result()) is None or found.type is PacketType.ATTENTION
+
+    async def _cancelled(self, seconds: float = 0) -> bool:
         """Whether an ATTENTION came, waiting so long for one. Any other message stays for later."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._read())
-        done, _ = await asyncio.wait({self._next}, timeout=seconds)
-        if not done:
+        await asyncio.wait({self._awaited()}, timeout=seconds)
+        if not self._stops():
             return False
-        message = self._next.result()
-        if message is not None and message.type is not PacketType.ATTENTION:
-            return False
-        self._next = None
-        if message is None:
+        if await self._message() is None:
             raise ConnectionResetError("the client left")
         self._seen.attentions += 1
         return True

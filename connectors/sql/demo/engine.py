@@ -1,58 +1,52 @@
-"""Running T-SQL batches over DuckDB, as far as the demo and the tests need it."""
+"""The database behind the demo's server, and one connection's session with it."""
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from itertools import chain, count
 from typing import Any
 
 import duckdb
 
 from connectors.sql.demo import shop
-from connectors.sql.demo.results import Affected, Pause, Result, Rows, SqlError, column, info
-from connectors.sql.demo.translate import literal, substitute, to_duck
+from connectors.sql.demo.adapt import Names, Variable, literal
+from connectors.sql.demo.catalog import GLOBALS, PROPERTIES, VIEWS
+from connectors.sql.demo.errors import sql_error
+from connectors.sql.demo.nodes import Define
+from connectors.sql.demo.results import Affected, Batch, Columns, Result, SqlError, column, info
+from connectors.sql.demo.script import bare_name, parse
+from connectors.sql.demo.translate import Translated, translate
+from connectors.sql.tds.colmetadata import Column
+from connectors.sql.tds.tokens import ServerMessage
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
-from connectors.sql.tsql.classify import Scope, classify
 
-VERSION = "Microsoft SQL Server 2022 (RTM) - 16.0.1000.6 (X64) hoop demo"
-_BATCH = 2000
-_WORD = re.compile(r"\s*([A-Za-z]+)(?:\s+([A-Za-z]+))?")
-_DECLARED = re.compile(
-    r"(@\w+)\s+(?:AS\s+)?[\w]+(?:\s*\([^)]*\))?(?:\s*=\s*(.+?))?\s*(?:,\s*(?=@)|$)", re.IGNORECASE | re.DOTALL
-)
-_ASSIGNED = re.compile(r"\s*SET\s+(@\w+)\s*=\s*(.+)", re.IGNORECASE | re.DOTALL)
-_SELECTED = re.compile(r"\s*SELECT\s+(@\w+)\s*=\s*(.+)", re.IGNORECASE | re.DOTALL)
-_DELAY = re.compile(r"'(\d+):(\d+):(\d+(?:\.\d+)?)'")
-_RAISED = re.compile(r"\s*RAISERROR\s*\(\s*N?'(?P<text>(?:[^']|'')*)'", re.IGNORECASE)
-_THROWN = re.compile(r"\s*THROW\s+(?P<number>\d+)\s*,\s*N?'(?P<text>(?:[^']|'')*)'", re.IGNORECASE)
-_CONDITIONAL = re.compile(r"\s*IF\s+(.+?)\s+(BEGIN\s+.+END|[A-Z]+\s+.*|ROLLBACK|COMMIT)\s*", re.IGNORECASE | re.DOTALL)
-_NAMED = re.compile(
-    r"[A-Za-z_][\w ]*"
-)  # DuckDB names other columns after their expression; SQL Server leaves them empty
-_MISSING = re.compile(r"Table with name (\S+) does not exist")
-_REFERENCED = re.compile(r'Referenced column "([^"]+)"')
-_CONVERTED = re.compile(r"[Cc]ould not convert string [\"'](.*?)[\"'] to (\w+)")
+Variables = MutableMapping[str, Variable]
+_BATCH = 1000
+_DATABASES = {"shop": 5, "master": 1, "tempdb": 2}
 
 
 class Engine:
-    """One database with the shop in it, shared by all connections."""
+    """One database with the shop in it, and the procedures that were created; shared by all connections."""
 
     def __init__(self) -> None:
         self._root = duckdb.connect()
-        self._root.execute("ATTACH ':memory:' AS shop; USE shop;")
+        self._root.execute("ATTACH ':memory:' AS shop; USE shop; SET integer_division = true;")
         self._root.execute(shop.SCHEMA)
         for table, rows in shop.rows():
-            values = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
+            values = ", ".join(f"({', '.join(literal(cell).sql('duckdb') for cell in row)})" for row in rows)
             self._root.execute(f"INSERT INTO dbo.{table} VALUES {values}")
-        self._root.execute(_SYSTEM_VIEWS)
+        self._root.execute(VIEWS)
         self._lock = threading.Lock()
+        created = (node for node in parse(shop.PROCEDURE) if isinstance(node, Define))
+        self.procedures = {bare_name(procedure.name): procedure for procedure in created}
+        self.descriptors = count(1)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the database."""
         with self._lock:
             cursor = self._root.cursor()
-        cursor.execute("USE shop.dbo")
+        cursor.execute("USE shop.dbo; SET TimeZone = 'UTC'; SET integer_division = true;")
         return cursor
 
     def close(self) -> None:
@@ -61,208 +55,183 @@ class Engine:
 
 
 class Session:
-    """One connection's state. Its methods block; results are made while they are taken."""
+    """One connection's state. Its methods block; rows are made while they are taken.
+
+    ``cancel`` may be called from another thread: what runs, and all that would follow in the same batch, ends with
+    SqlError 3617, also where a TRY would catch other errors.
+    """
 
     def __init__(self, engine: Engine, user: str, spid: int) -> None:
+        self.engine = engine
+        self.transactions = 0
+        self.counting = True
+        self.implicit = False
+        self.caught: ServerMessage | None = None
         self._duck = engine.cursor()
         self._database = shop.DATABASE
-        self.transactions = 0
-        self._rows = 0
-        self._functions: Mapping[str, Callable[[], Any]] = {
-            "db_name": lambda: self._database,
-            "suser_sname": lambda: user,
-            "suser_name": lambda: user,
-            "user_name": lambda: "dbo",
-            "schema_name": lambda: "dbo",
-            "host_name": lambda: "hoop",
-            "app_name": lambda: "hoop",
-            "db_id": lambda: 5,
-            "has_dbaccess": lambda: 1,
-            "original_login": lambda: user,
-        }
         self._spid = spid
+        self._rows = 0
+        self._descriptor = b""
+        self._cancelled = threading.Event()
+        self._functions: Mapping[str, Callable[..., Any]] = {
+            **dict.fromkeys(("suser_sname", "suser_name", "original_login", "system_user"), lambda *_: user),
+            **dict.fromkeys(("user_name", "schema_name"), lambda *_: "dbo"),
+            **dict.fromkeys(("host_name", "app_name"), lambda: "hoop"),
+            "db_name": lambda *_: self._database,
+            "db_id": lambda *name: _DATABASES.get((name or (self._database,))[0].lower()),
+            "has_dbaccess": lambda name: int(name.lower() in _DATABASES),
+            "serverproperty": lambda name: PROPERTIES.get(name.lower()),
+            "object_id": self._object_id,
+            "scope_identity": lambda: None,
+            "xact_state": lambda: int(self.transactions > 0),
+            "error_message": lambda: self.caught and self.caught.text,
+            "error_number": lambda: self.caught and self.caught.number,
+            "error_severity": lambda: self.caught and self.caught.severity,
+            "error_state": lambda: self.caught and self.caught.state,
+        }
 
-    def run(self, text: str, variables: dict[str, Any] | None = None) -> Iterator[Result]:
-        """Run a batch. Raises SqlError, after which nothing more of it runs."""
-        variables = {} if variables is None else variables
-        batch = classify(text, Scope(self._database))
-        if not batch.statements and text.strip():
-            raise SqlError(102, f"Incorrect syntax. {batch.facts.get('unclassified_reason', '')}")
-        for statement in batch.statements:
-            yield from self._statement(statement.text, variables)
+    def query(self, text: str, variables: Variables) -> Iterator[Result]:
+        """Run one statement. Raises SqlError."""
+        if self.implicit and not self.transactions:
+            yield from self.begin()
+        statement = translate(text, self._names(variables))
+        for each in statement.before:
+            self._execute(each)
+        done = self._execute(statement.sql)
+        if statement.assigns:
+            self._assign(statement.assigns, done, variables)
+        elif statement.returns_rows:
+            yield from self._results(statement, done)
+        else:
+            counted = done.fetchone() if statement.command else None
+            self._rows = int(counted[0]) if counted else 0
+            yield Affected(self._rows if counted and self.counting else None, statement.command)
 
-    def interrupt(self) -> None:
-        """Stop what runs, from another thread."""
-        self._duck.interrupt()
+    def evaluate(self, expression: str, variables: Variables, kind: str = "") -> Any:
+        """The value of one expression, as the type ``kind`` if it is given. Raises SqlError."""
+        asked = f"SELECT CAST(({expression}) AS {kind})" if kind else f"SELECT {expression}"
+        [row] = self._execute(translate(asked, self._names(variables)).sql).fetchall()
+        return row[0]
+
+    def holds(self, condition: str, variables: Variables) -> bool:
+        """Whether a condition is true. Raises SqlError."""
+        return bool(self.evaluate(f"CASE WHEN {condition} THEN 1 ELSE 0 END", variables))
+
+    def use(self, name: str) -> Iterator[Result]:
+        """Change the database. All have the same tables. Raises SqlError 911 if it is not there."""
+        if name.lower() not in _DATABASES:
+            raise SqlError(911, f"Database '{name}' does not exist. Make sure that the name is entered correctly.")
+        old, self._database = self._database, name
+        yield EnvChange(EnvType.DATABASE, name, old)
+        yield info(f"Changed database context to '{name}'.", 5701)
+
+    def begin(self) -> Iterator[Result]:
+        """Begin a transaction, or nest one."""
+        self.transactions += 1
+        if self.transactions == 1:
+            self._execute("BEGIN TRANSACTION")
+            self._descriptor = next(self.engine.descriptors).to_bytes(8, "little")
+            yield EnvChange(EnvType.BEGIN_TRANSACTION, self._descriptor, b"")
+
+    def end(self, *, commit: bool) -> Iterator[Result]:
+        """End the transaction; an inner COMMIT only counts. Raises SqlError 3902 or 3903 without one."""
+        if not self.transactions:
+            verb = "COMMIT" if commit else "ROLLBACK"
+            raise SqlError(3902 if commit else 3903, f"The {verb} TRANSACTION request has no corresponding BEGIN.")
+        self.transactions = self.transactions - 1 if commit else 0
+        if not self.transactions:
+            self._execute("COMMIT" if commit else "ROLLBACK")
+            kind = EnvType.COMMIT_TRANSACTION if commit else EnvType.ROLLBACK_TRANSACTION
+            yield EnvChange(kind, b"", self._descriptor)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
-        """Insert rows in bulk; how many."""
-        marks, names = ", ".join("?" * len(columns)), ", ".join(f'"{c}"' for c in columns)
-        self._guard(lambda: self._duck.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows))
+        """Insert rows in bulk; how many. Raises SqlError."""
+        names = ", ".join(f'"{c}"' for c in columns)
+        for start in range(0, len(rows), _BATCH):
+            values = ", ".join(
+                f"({', '.join(literal(cell).sql('duckdb') for cell in row)})" for row in rows[start : start + _BATCH]
+            )
+            self._execute(translate(f"INSERT INTO {table} ({names}) VALUES {values}", self._names({})).sql)
         return len(rows)
+
+    def cancel(self) -> None:
+        """Stop what runs. It may take a moment, and may have to be asked again."""
+        self._cancelled.set()
+        self._duck.interrupt()
+
+    def resume(self) -> None:
+        """A new request begins."""
+        self._cancelled.clear()
+
+    def check(self) -> None:
+        """Raises SqlError 3617 if the request was cancelled."""
+        if self._cancelled.is_set():
+            raise SqlError(3617, "Query execution was cancelled.")
+
+    def reset(self) -> None:
+        """As after a login: no transaction, no temporary tables, all options as they were."""
+        if self.transactions:
+            list(self.end(commit=False))
+        for (name,) in self._execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall():
+            self._execute(f'DROP TABLE temp."{name}"')
+        self._database, self.counting, self.implicit, self.caught = shop.DATABASE, True, False, None
 
     def close(self) -> None:
         """Roll back and forget."""
         self._duck.close()
 
-    def evaluate(self, expression: str, variables: Mapping[str, Any]) -> Any:
-        """The value of one expression."""
-        [row] = self._guard(lambda: self._duck.execute(self._translated(f"SELECT {expression}", variables)).fetchall())
-        return row[0]
-
-    def _statement(self, text: str, variables: dict[str, Any]) -> Iterator[Result]:
-        match = _WORD.match(text)
-        first, second = (match[1].upper(), (match[2] or "").upper()) if match else ("", "")
-        if first in {"RAISERROR", "THROW"}:
-            raise _raised(text)
-        special = getattr(self, f"_do_{first.lower()}", None)
-        if special is not None:
-            yield from special(text, second, variables)
-        elif first == "SELECT" and (found := _SELECTED.match(text)):
-            target, rest = found[1].lower(), found[2]
-            variables[target] = self.evaluate(rest, variables)
-        else:
-            yield from self._query(text, variables)
-
-    def _do_set(self, text: str, _: str, variables: dict[str, Any]) -> Iterator[Result]:
-        if found := _ASSIGNED.match(text):
-            variables[found[1].lower()] = self.evaluate(found[2], variables)
-        yield Affected()
-
-    def _do_declare(self, text: str, _: str, variables: dict[str, Any]) -> Iterator[Result]:
-        for name, value in _DECLARED.findall(text.strip()[len("DECLARE") :].strip()):
-            variables[name.lower()] = self.evaluate(value, variables) if value else None
-        yield from ()
-
-    def _do_use(self, text: str, name: str, _: dict[str, Any]) -> Iterator[Result]:
-        name = text.split(None, 1)[1].strip(" ;[]")
-        if name.lower() not in {"shop", "master", "tempdb"}:
-            raise SqlError(911, f"Database '{name}' does not exist.")
-        old, self._database = self._database, name
-        yield EnvChange(EnvType.DATABASE, name, old)
-        yield info(f"Changed database context to '{name}'.", 5701)
-
-    def _do_print(self, text: str, _: str, variables: dict[str, Any]) -> Iterator[Result]:
-        yield info(str(self.evaluate(text.strip()[len("PRINT") :], variables)))
-
-    def _do_waitfor(self, text: str, *_: Any) -> Iterator[Result]:
-        if found := _DELAY.search(text):
-            yield Pause(int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]))
-
-    def _do_if(self, text: str, _: str, variables: dict[str, Any]) -> Iterator[Result]:
-        found = _CONDITIONAL.fullmatch(text)
-        if found is None:
-            raise SqlError(102, "Incorrect syntax near IF: this demo reads IF with one statement only.")
-        if self.evaluate(f"CASE WHEN {found[1]} THEN 1 ELSE 0 END", variables):
-            yield from self._statement(found[2], variables)
-
-    def _do_begin(self, text: str, second: str, variables: dict[str, Any]) -> Iterator[Result]:
-        if second not in {"TRAN", "TRANSACTION"}:
-            yield from self.run(text.strip()[len("BEGIN") : -len("END")], variables)
-            return
-        self.begin()
-        yield Affected()
-
-    def _do_commit(self, *_: Any) -> Iterator[Result]:
-        self.end(commit=True)
-        yield Affected()
-
-    def _do_rollback(self, *_: Any) -> Iterator[Result]:
-        self.end(commit=False)
-        yield Affected()
-
-    def begin(self) -> None:
-        """Begin a transaction, or nest one."""
-        if not self.transactions:
-            self._guard(lambda: self._duck.execute("BEGIN TRANSACTION"))
-        self.transactions += 1
-
-    def end(self, *, commit: bool) -> None:
-        """End the transaction; an inner COMMIT only counts. Raises SqlError without one."""
-        if not self.transactions:
-            raise SqlError(3902 if commit else 3903, "The request has no corresponding BEGIN TRANSACTION.")
-        self.transactions = self.transactions - 1 if commit else 0
-        if not self.transactions:
-            self._guard(lambda: self._duck.execute("COMMIT" if commit else "ROLLBACK"))
-
-    def _query(self, text: str, variables: Mapping[str, Any]) -> Iterator[Result]:
-        translated = self._translated(text, variables)
-        done = self._guard(lambda: self._duck.execute(translated))
-        names = [(str(d[0]), str(d[1])) for d in done.description or []]
-        changes = not translated.lstrip("( ").upper().startswith(("SELECT", "WITH"))
-        if changes:
-            counted = done.fetchone() if [n for n, _ in names] == ["Count"] else None
-            self._rows = int(counted[0]) if counted else 0
-            yield Affected(self._rows if counted else None)
-            return
-        yield Rows([column(name if _NAMED.fullmatch(name) else "", kind) for name, kind in names], self._batches(done))
-
-    def _batches(self, done: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Sequence[Any]]]:
+    def _results(self, statement: Translated, done: duckdb.DuckDBPyConnection) -> Iterator[Result]:
+        described = [(str(name), str(kind)) for name, kind, *_ in done.description or []]
+        names = statement.columns or [name for name, _ in described]
+        first = self._fetch(done)
+        yield Columns(_columns(names, [kind for _, kind in described], first))
         self._rows = 0
-        while rows := self._guard(lambda: done.fetchmany(_BATCH)):
+        for rows in chain([first], iter(lambda: self._fetch(done), [])):
             self._rows += len(rows)
-            yield rows
+            yield Batch(rows)
+        yield Affected(self._rows if self.counting else None, statement.command)
 
-    def _translated(self, text: str, variables: Mapping[str, Any]) -> str:
-        server = {
-            "@@version": VERSION,
-            "@@spid": self._spid,
-            "@@trancount": self.transactions,
-            "@@rowcount": self._rows,
-            "@@servername": "SHOPDB01",
-            "@@error": 0,
-            "@@identity": None,
-            "@@language": "us_english",
-            "@@options": 5496,
-            "@@max_precision": 38,
-            "@@textsize": 2147483647,
-            "@@lock_timeout": -1,
-            "@@datefirst": 7,
-            "@@nestlevel": 0,
-            "@@microsoftversion": 268436456,
-        }
-        return to_duck(substitute(text, {**server, **variables}), self._functions)
+    def _assign(self, names: Sequence[str], done: duckdb.DuckDBPyConnection, variables: Variables) -> None:
+        """Each variable takes its column's value in the last row, and keeps its own where there is none."""
+        for name in names:
+            if name not in variables:
+                raise SqlError(137, f'Must declare the scalar variable "{name}".')
+        rows = done.fetchall()
+        self._rows = len(rows)
+        for name, value in zip(names, rows[-1] if rows else (), strict=False):
+            variables[name] = Variable(value, variables[name].type)
 
-    def _guard(self, work: Callable[[], Any]) -> Any:
-        """Do something with DuckDB. Raises SqlError in its stead."""
+    def _names(self, variables: Mapping[str, Variable]) -> Names:
+        present = {"@@spid": self._spid, "@@trancount": self.transactions, "@@rowcount": self._rows}
+        server = {name: Variable(value) for name, value in {**GLOBALS, **present}.items()}
+        return Names({**server, **variables}, self._functions)
+
+    def _object_id(self, name: str, *_: str) -> int | None:
+        bare = bare_name(name)
+        asked = "SELECT object_id FROM sys.objects WHERE name = ?"
+        if bare.startswith("#"):
+            bare, asked = f"tmp_{bare[1:]}", "SELECT table_oid FROM duckdb_tables() WHERE table_name = ?"
+        found = self._execute(asked, [bare]).fetchone()
+        return int(found[0]) if found else None
+
+    def _execute(self, text: str, values: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
+        self.check()
         try:
-            return work()
+            return self._duck.execute(text, list(values))
         except duckdb.Error as error:
-            raise _sql_error(error) from None
+            raise sql_error(error) from None
+
+    def _fetch(self, done: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+        self.check()
+        try:
+            return done.fetchmany(_BATCH)
+        except duckdb.Error as error:
+            raise sql_error(error) from None
 
 
-def _raised(text: str) -> SqlError:
-    """What a RAISERROR or THROW raises."""
-    found = _RAISED.match(text) or _THROWN.match(text)
-    number = int(found.groupdict().get("number") or 50000) if found else 50000
-    return SqlError(number, found["text"].replace("''", "'") if found else "raised")
-
-
-def _sql_error(error: duckdb.Error) -> SqlError:
-    text = str(error)
-    if found := _MISSING.search(text):
-        return SqlError(208, f"Invalid object name '{found[1].strip('!')}'.")
-    if found := _REFERENCED.search(text):
-        return SqlError(207, f"Invalid column name '{found[1]}'.")
-    if found := _CONVERTED.search(text):
-        kind = "int" if found[2].startswith("INT") else found[2].lower()
-        return SqlError(245, f"Conversion failed when converting the nvarchar value '{found[1]}' to data type {kind}.")
-    numbers = {
-        duckdb.ConstraintException: 2627,
-        duckdb.ParserException: 102,
-        duckdb.CatalogException: 208,
-        duckdb.BinderException: 207,
-        duckdb.InterruptException: 3617,
-    }
-    number = next((n for kind, n in numbers.items() if isinstance(error, kind)), 50000)
-    return SqlError(number, text.splitlines()[0])
-
-
-_SYSTEM_VIEWS = """
-CREATE SCHEMA sys;
-CREATE VIEW sys.tables AS SELECT table_name AS name, 'dbo' AS schema_name, 'USER_TABLE' AS type_desc
-    FROM information_schema.tables WHERE table_schema = 'dbo' AND table_type = 'BASE TABLE';
-CREATE VIEW sys.databases AS SELECT * FROM (VALUES ('master', 1), ('shop', 5)) AS d(name, database_id);
-CREATE VIEW sys.columns AS SELECT column_name AS name, table_name, ordinal_position AS column_id
-    FROM information_schema.columns WHERE table_schema = 'dbo';
-"""
+def _columns(names: Sequence[str], kinds: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Column]:
+    found = []
+    for at, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        longest = max((len(row[at]) for row in rows if row[at]), default=0) if kind == "VARCHAR" else 0
+        found.append(column(name, kind, longest))
+    return found

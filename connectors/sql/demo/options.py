@@ -12,10 +12,12 @@ SECRET = "upstream-secret"  # noqa: S105 - the demo's own, for a server with inv
 class Options:
     """Counters go down as they are used; all else stays.
 
-    ``encrypt`` is ``off`` (may), ``on`` (must), ``none`` (cannot). ``token`` is the only FEDAUTH token let in, instead
-    of user and secret. ``route`` answers the login with another server. ``transient`` login errors come first.
-    ``delay`` seconds pass before each answer. ``cut_after`` bytes of an answer the connection is lost; ``malformed``
-    puts an unknown token into it.
+    ``encrypt`` is ``off`` (may), ``on`` (must), ``none`` (cannot), ``strict`` (TDS 8.0 only). ``token`` is the only
+    FEDAUTH token let in, instead of user and secret. ``route`` answers the login with another server. ``transient``
+    login errors come first; ``cut_login`` logins lose their connection. ``delay`` seconds pass before each answer.
+    ``cut_after`` bytes of an answer the connection is lost; ``malformed`` puts an unknown token into it, ``overlong``
+    one that claims more bytes than follow, ``error_after`` an ERROR after that many pieces. ``canned`` answers reads of
+    ``dbo.big`` (``big_rows``) and ``dbo.huge`` from memory.
     """
 
     encrypt: str = "off"
@@ -28,6 +30,8 @@ class Options:
     cut_login: int = 0
     cut_after: int | None = None
     malformed: bool = False
+    overlong: bool = False
+    error_after: int = 0
     canned: bool = False
     big_rows: int = 200_000
 

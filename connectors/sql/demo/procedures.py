@@ -1,149 +1,243 @@
-"""The procedures that drivers and the demo call: prepared statements, cursors, metadata, and one of the shop's own."""
+"""The procedures that drivers call (dynamic SQL, prepared statements, cursors, metadata), and those of users."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from connectors.sql.demo.engine import Session
-from connectors.sql.demo.results import Affected, Output, Result, Rows, SqlError
+from connectors.sql.demo.adapt import Variable
+from connectors.sql.demo.engine import Session, Variables
+from connectors.sql.demo.interpret import Interpreter
+from connectors.sql.demo.nodes import Declared, Define
+from connectors.sql.demo.results import Affected, Batch, Columns, Output, Result, SqlError, type_of
+from connectors.sql.demo.script import bare_name, parse_parameters
 from connectors.sql.demo.shop import nvarchar
 from connectors.sql.tds.colmetadata import Column
-from connectors.sql.tds.request import Parameter, RpcCall
+from connectors.sql.tds.request import Parameter, ParameterFlags, RpcCall
 from connectors.sql.tds.types import TypeId, TypeInfo
 
 _INT = TypeInfo(TypeId.INTN, 4)
-_DATATYPES = [
+_BIT = TypeInfo(TypeId.BITN, 1)
+_NAME = nvarchar(128)
+_TYPES = [
     ("nvarchar", -9, 4000), ("varchar", 12, 8000), ("int", 4, 10), ("bigint", -5, 19), ("bit", -7, 1),
-    ("decimal", 3, 38), ("datetime2", 93, 27), ("date", 91, 10), ("float", 6, 53), ("varbinary", -3, 8000),
-    ("uniqueidentifier", -11, 36),
+    ("decimal", 3, 38), ("datetime2", 93, 27), ("date", 91, 10), ("time", -154, 16), ("float", 6, 53),
+    ("varbinary", -3, 8000), ("uniqueidentifier", -11, 36),
 ]  # fmt: skip
+_TABLES = """SELECT TABLE_CATALOG AS TABLE_QUALIFIER, TABLE_SCHEMA AS TABLE_OWNER, TABLE_NAME,
+    CASE TABLE_TYPE WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END AS TABLE_TYPE, CAST(NULL AS varchar(254)) AS REMARKS
+    FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME LIKE COALESCE(@table_name, '%') ORDER BY TABLE_NAME"""
+_COLUMNS = """SELECT TABLE_CATALOG AS TABLE_QUALIFIER, TABLE_SCHEMA AS TABLE_OWNER, TABLE_NAME, COLUMN_NAME,
+    DATA_TYPE AS TYPE_NAME, ORDINAL_POSITION, IS_NULLABLE FROM INFORMATION_SCHEMA.COLUMNS
+    WHERE TABLE_NAME LIKE COALESCE(@table_name, '%') ORDER BY TABLE_NAME, ORDINAL_POSITION"""
+_KEYS = """SELECT TABLE_CATALOG AS TABLE_QUALIFIER, TABLE_SCHEMA AS TABLE_OWNER, TABLE_NAME, COLUMN_NAME,
+    1 AS KEY_SEQ, 'PK_' + TABLE_NAME AS PK_NAME FROM INFORMATION_SCHEMA.COLUMNS
+    WHERE TABLE_NAME = @table_name AND COLUMN_NAME = 'id'"""
 
 
-@dataclass(slots=True)
+class _Cursor:
+    """A server cursor: all rows of its result, and how many were fetched."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = columns
+        self.rows: list[Sequence[Any]] = []
+        self.position = 0
+
+
 class Procedures:
-    """The procedures of one connection, with its handles and cursors."""
+    """The procedures of one connection, with its prepared statements and cursors; and its batches, which call them."""
 
-    session: Session
-    texts: dict[int, str] = field(default_factory=dict)
-    cursors: dict[int, tuple[Sequence[Column], list[Sequence[Any]]]] = field(default_factory=dict)
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._interpreter = Interpreter(session, self.execute)
+        self.run = self._interpreter.run
+        self._prepared: dict[int, tuple[tuple[Declared, ...], str]] = {}
+        self._cursors: dict[int, _Cursor] = {}
+        self._handles = count(1)
 
     def call(self, call: RpcCall) -> Iterator[Result]:
-        """Run one call. Raises SqlError 2812 for a procedure that is not there."""
-        name = call.well_known.procedure if call.well_known else call.name.split(".")[-1].strip("[] ").lower()
-        action = getattr(self, f"_{name}", None)
-        if action is None:
-            raise SqlError(2812, f"Could not find stored procedure '{call.name}'.")
-        yield from action(list(call.parameters))
+        """Run one call of an RPC. Raises SqlError."""
+        yield from self.execute(call.well_known.procedure if call.well_known else call.name, call.parameters)
+
+    def execute(self, name: str, parameters: Sequence[Parameter]) -> Iterator[Result]:
+        """Run a procedure. Raises SqlError 2812 if it is not there, 201 for a parameter that it misses."""
+        bare = bare_name(name)
+        built_in = getattr(self, f"_{bare}", None) if bare.startswith("sp_") else None
+        if built_in is not None:
+            yield from built_in(list(parameters))
+        elif (defined := self.session.engine.procedures.get(bare)) is not None:
+            yield from self._defined(defined, parameters)
+        else:
+            raise SqlError(2812, f"Could not find stored procedure '{name}'.")
 
     def reset(self) -> None:
-        """RESETCONNECTION: handles and cursors are gone."""
-        self.texts.clear()
-        self.cursors.clear()
+        """RESETCONNECTION: handles, cursors and the session's state are gone."""
+        self._prepared.clear()
+        self._cursors.clear()
+        self.session.reset()
+
+    def _defined(self, procedure: Define, given: Sequence[Parameter]) -> Iterator[Result]:
+        variables: Variables = {}
+        for each in procedure.parameters:
+            initial = None if each.initial.upper() == "NULL" else each.initial
+            value = self.session.evaluate(initial, {}, each.type) if initial else None
+            variables[each.name] = Variable(value, each.type)
+        missing = {each.name for each in procedure.parameters if not each.initial}
+        for name, parameter in _by_name(procedure.parameters, given).items():
+            if name not in variables:
+                raise SqlError(8145, f"{name} is not a parameter for procedure {procedure.name}.")
+            variables[name] = Variable(parameter.value, variables[name].type)
+            missing.discard(name)
+        if missing:
+            raise SqlError(
+                201, f"Procedure '{procedure.name}' expects parameter '{min(missing)}', which was not supplied."
+            )
+        yield from self._interpreter.run(procedure.body, variables)
+        yield from _outputs(procedure.parameters, given, variables)
 
     def _sp_executesql(self, p: list[Parameter]) -> Iterator[Result]:
-        yield from self._run(_text(p[0]), p[2:], _names(_text(p[1]) if len(p) > 1 else ""))
+        declared = parse_parameters(_text(p, 1))
+        yield from self._dynamic(declared, _text(p, 0), p[2:])
 
     def _sp_prepare(self, p: list[Parameter]) -> Iterator[Result]:
-        yield self._prepared(p)
+        yield self._prepare(p)
 
     def _sp_prepexec(self, p: list[Parameter]) -> Iterator[Result]:
-        handle = self._prepared(p)
-        yield from self._run(_text(p[2]), p[3:], _names(_text(p[1])))
+        handle = self._prepare(p)
         yield handle
+        yield from self._dynamic(parse_parameters(_text(p, 1)), _text(p, 2), p[3:])
 
     def _sp_execute(self, p: list[Parameter]) -> Iterator[Result]:
-        text = self.texts.get(_integer(p[0]))
-        if text is None:
-            raise SqlError(8179, f"Could not find prepared statement with handle {_integer(p[0])}.")
-        declared, _, body = text.partition("\0")
-        yield from self._run(body, p[1:], _names(declared))
+        handle = _integer(p, 0)
+        if handle not in self._prepared:
+            raise SqlError(8179, f"Could not find prepared statement with handle {handle}.")
+        declared, text = self._prepared[handle]
+        yield from self._dynamic(declared, text, p[1:])
 
     def _sp_unprepare(self, p: list[Parameter]) -> Iterator[Result]:
-        self.texts.pop(_integer(p[0]), None)
-        yield Affected()
+        if self._prepared.pop(_integer(p, 0), None) is None:
+            raise SqlError(8179, f"Could not find prepared statement with handle {_integer(p, 0)}.")
+        yield from ()
 
     def _sp_cursoropen(self, p: list[Parameter]) -> Iterator[Result]:
-        handle = next(self.numbers)
-        for result in self._run(_text(p[1]), [], []):
-            if isinstance(result, Rows):
-                rows = [row for batch in result.batches for row in batch]
-                self.cursors[handle] = (result.columns, rows)
-                yield Rows(result.columns, iter(()))
-        yield Output("", _INT, handle)
+        """Outputs: the handle, scroll and concurrency options as asked, and the number of rows."""
+        text, options = _text(p, 1), [_integer(p, at) for at in (2, 3)]
+        declared = parse_parameters(_text(p, 5)) if len(p) > 5 else ()
+        cursor: _Cursor | None = None
+        for result in self._dynamic(declared, text, p[6:]):
+            match result:
+                case Columns(columns):
+                    cursor = _Cursor(columns)
+                    yield result
+                case Batch(rows) if cursor is not None:
+                    cursor.rows += rows
+        if cursor is None:
+            raise SqlError(16937, "A server cursor cannot be opened on the given statement.")
+        handle = next(self._handles)
+        self._cursors[handle] = cursor
+        yield Affected(0, 0xC1)
+        yield from (Output("", _INT, value) for value in (handle, *options, len(cursor.rows)))
 
     def _sp_cursorfetch(self, p: list[Parameter]) -> Iterator[Result]:
-        if _integer(p[0]) not in self.cursors:
+        """FIRST, NEXT and LAST, which is all that a forward reader asks for."""
+        cursor = self._cursors.get(_integer(p, 0))
+        if cursor is None:
             raise SqlError(16909, "The cursor identifier value provided is not valid.")
-        columns, rows = self.cursors[_integer(p[0])]
-        number = _integer(p[3]) if len(p) > 3 else 1
-        taken, rows[:] = rows[:number], rows[number:]
-        yield Rows(columns, iter([taken]))
+        kind, number = _integer(p, 1) or 2, max(_integer(p, 3), 1)
+        start = {1: 0, 8: max(len(cursor.rows) - number, 0)}.get(kind, cursor.position)
+        taken = cursor.rows[start : start + number]
+        cursor.position = start + len(taken)
+        yield Columns(cursor.columns)
+        yield Batch(taken)
+        yield Affected(len(taken), 0xC1)
 
     def _sp_cursorclose(self, p: list[Parameter]) -> Iterator[Result]:
-        self.cursors.pop(_integer(p[0]), None)
-        yield Affected()
+        self._cursors.pop(_integer(p, 0), None)
+        yield from ()
 
     def _sp_cursoroption(self, _: list[Parameter]) -> Iterator[Result]:
-        yield Affected()
+        yield from ()
 
     def _sp_reset_connection(self, _: list[Parameter]) -> Iterator[Result]:
         self.reset()
-        yield Affected()
+        yield from ()
 
     def _sp_datatype_info_100(self, _: list[Parameter]) -> Iterator[Result]:
-        columns = [Column("TYPE_NAME", nvarchar(128)), Column("DATA_TYPE", _INT), Column("PRECISION", _INT)]
-        yield Rows(columns, iter([_DATATYPES]))
+        yield from _table([Column("TYPE_NAME", _NAME), Column("DATA_TYPE", _INT), Column("PRECISION", _INT)], _TYPES)
 
-    def _sp_tables(self, _: list[Parameter]) -> Iterator[Result]:
-        yield from self.session.run(
-            "SELECT table_catalog AS TABLE_QUALIFIER, table_schema AS TABLE_OWNER, table_name AS TABLE_NAME,"
-            " 'TABLE' AS TABLE_TYPE, NULL AS REMARKS FROM information_schema.tables WHERE table_schema = 'dbo'"
-        )
+    def _sp_tables(self, p: list[Parameter]) -> Iterator[Result]:
+        yield from self._catalog(_TABLES, p)
 
     def _sp_columns(self, p: list[Parameter]) -> Iterator[Result]:
-        yield from self.session.run(
-            "SELECT table_catalog AS TABLE_QUALIFIER, table_schema AS TABLE_OWNER, table_name AS TABLE_NAME,"
-            " column_name AS COLUMN_NAME, data_type AS TYPE_NAME FROM information_schema.columns WHERE table_name = @t",
-            {"@t": p[0].value if p else None},
-        )
+        yield from self._catalog(_COLUMNS, p)
+
+    _sp_columns_100 = _sp_columns
+
+    def _sp_pkeys(self, p: list[Parameter]) -> Iterator[Result]:
+        yield from self._catalog(_KEYS, p)
 
     def _sp_describe_first_result_set(self, p: list[Parameter]) -> Iterator[Result]:
-        columns = [Column("is_hidden", TypeInfo(TypeId.BITN, 1)), Column("name", nvarchar(128))]
-        found = next((r for r in self.session.run(_text(p[0])) if isinstance(r, Rows)), None)
-        yield Rows(columns, iter([[(False, c.name) for c in found.columns] if found else []]))
+        """The columns of the first result; it is found by running the text, which the demo can afford."""
+        results = self._dynamic(parse_parameters(_text(p, 1)), _text(p, 0), [], declare=True)
+        found = next((r.columns for r in results if isinstance(r, Columns)), ())
+        rows = [(False, at, c.name, True, c.type.name) for at, c in enumerate(found, 1)]
+        heads = (("is_hidden", _BIT), ("column_ordinal", _INT), ("name", _NAME), ("is_nullable", _BIT))
+        columns = [Column(name, kind) for name, kind in (*heads, ("system_type_name", _NAME))]
+        yield from _table(columns, rows)
 
-    def _get_customer(self, p: list[Parameter]) -> Iterator[Result]:
-        """dbo.get_customer @id int, @name nvarchar(100) OUTPUT: the customer's row, and the name."""
-        yield from self.session.run("SELECT * FROM dbo.customers WHERE id = @id", {"@id": p[0].value})
-        name = self.session.evaluate("(SELECT name FROM dbo.customers WHERE id = @id)", {"@id": p[0].value})
-        yield Output(p[1].name if len(p) > 1 else "@name", nvarchar(100), name)
+    def _catalog(self, text: str, p: list[Parameter]) -> Iterator[Result]:
+        named = next((x for x in p if x.name.lower() == "@table_name"), p[0] if p else None)
+        yield from self._interpreter.run(text, {"@table_name": Variable(named and named.value, "nvarchar(128)")})
 
-    def _prepared(self, p: list[Parameter]) -> Output:
-        handle = next(self.numbers)
-        self.texts[handle] = f"{_text(p[1])}\0{_text(p[2])}"
+    def _prepare(self, p: list[Parameter]) -> Output:
+        handle = next(self._handles)
+        self._prepared[handle] = (parse_parameters(_text(p, 1)), _text(p, 2))
         return Output("", _INT, handle)
 
-    def _run(self, text: str, values: Sequence[Parameter], names: Sequence[str]) -> Iterator[Result]:
-        variables: dict[str, Any] = {(p.name or name).lower(): p.value for p, name in zip(values, names, strict=False)}
-        variables |= {p.name.lower(): p.value for p in values if p.name}
-        yield from self.session.run(text, variables)
-        for p, name in zip(values, names, strict=False):
-            if p.flags & 1 and isinstance(p.info, TypeInfo):
-                yield Output(p.name or name, p.info, variables.get((p.name or name).lower()))
+    def _dynamic(
+        self, declared: Sequence[Declared], text: str, given: Sequence[Parameter], *, declare: bool = False
+    ) -> Iterator[Result]:
+        """Run a text with parameters; ``declare`` gives those that have no value a NULL."""
+        variables = {each.name: Variable(None, each.type) for each in declared} if declare else {}
+        values = _by_name(declared, given)
+        for each in declared:
+            if each.name not in values and not declare:
+                raise SqlError(
+                    8178, f"The parameterized query expects the parameter '{each.name}', which was not supplied."
+                )
+        kinds = {each.name: each.type for each in declared}
+        variables |= {name: Variable(p.value, kinds.get(name, "")) for name, p in values.items()}
+        yield from self._interpreter.run(text, variables)
+        yield from _outputs(declared, given, variables)
 
 
-def _text(parameter: Parameter) -> str:
-    return parameter.value if isinstance(parameter.value, str) else ""
+def _by_name(declared: Sequence[Declared], given: Sequence[Parameter]) -> dict[str, Parameter]:
+    """What was given, by name; those without one take the declared names in order."""
+    names = [p.name.lower() or (declared[at].name if at < len(declared) else "") for at, p in enumerate(given)]
+    if "" in names:
+        raise SqlError(8144, "Procedure or function has too many arguments specified.")
+    return dict(zip(names, given, strict=True))
 
 
-def _names(declared: str) -> list[str]:
-    """The names of a parameter declaration such as ``@a int, @b nvarchar(20)``."""
-    return [word for word in declared.replace(",", " ").split() if word.startswith("@")]
+def _outputs(declared: Sequence[Declared], given: Sequence[Parameter], variables: Variables) -> Iterator[Result]:
+    for name, p in _by_name(declared, given).items():
+        if p.flags & ParameterFlags.BY_REF_VALUE:
+            value = variables[name].value
+            yield Output(name, p.info if isinstance(p.info, TypeInfo) else type_of(value), value)
 
 
-def _integer(parameter: Parameter) -> int:
-    return int(parameter.value) if isinstance(parameter.value, int) else 0
+def _table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Iterator[Result]:
+    yield Columns(columns)
+    yield Batch(rows)
+    yield Affected(len(rows), 0xC1)
+
+
+def _text(p: Sequence[Parameter], at: int) -> str:
+    value = p[at].value if at < len(p) else None
+    return value if isinstance(value, str) else ""
+
+
+def _integer(p: Sequence[Parameter], at: int) -> int:
+    value = p[at].value if at < len(p) else None
+    return value if isinstance(value, int) else 0

@@ -1,9 +1,9 @@
-"""What running a statement gives, in the terms of TDS."""
+"""What running a statement gives, in the terms of TDS, and the types that DuckDB's become."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,42 +11,53 @@ from connectors.sql.demo.shop import TEXT_COLUMNS, nvarchar
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.tokens import ServerMessage, TokenType
 from connectors.sql.tds.tokens_env import EnvChange
-from connectors.sql.tds.types import TypeId, TypeInfo, scaled
+from connectors.sql.tds.types import MAX, TypeId, TypeInfo, scaled
 from connectors.sql.tds.values import Value
 
+SERVER = "SHOPDB01"
+LONGEST = 4000  # characters of an nvarchar that is not (max)
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _SIZES = {9: 5, 19: 9, 28: 13, 38: 17}
+BIGINT = TypeInfo(TypeId.INTN, 8)
 _TYPES = {
     "INTEGER": TypeInfo(TypeId.INTN, 4),
-    "BIGINT": TypeInfo(TypeId.INTN, 8),
+    "BIGINT": BIGINT,
+    "HUGEINT": BIGINT,  # a sum of integers
     "SMALLINT": TypeInfo(TypeId.INTN, 2),
     "UTINYINT": TypeInfo(TypeId.INTN, 1),
     "TINYINT": TypeInfo(TypeId.INTN, 2),
     "BOOLEAN": TypeInfo(TypeId.BITN, 1),
     "DOUBLE": TypeInfo(TypeId.FLTN, 8),
     "FLOAT": TypeInfo(TypeId.FLTN, 4),
-    "DATE": TypeInfo(TypeId.DATEN),
+    "DATE": TypeInfo(TypeId.DATEN, 3),
     "TIME": scaled(TypeId.TIMEN, 7),
     "TIMESTAMP": scaled(TypeId.DATETIME2N, 7),
-    "BLOB": TypeInfo(TypeId.BIGVARBINARY, 8000),
+    "BLOB": TypeInfo(TypeId.BIGVARBINARY, MAX),
     "UUID": TypeInfo(TypeId.GUID, 16),
+    '"NULL"': TypeInfo(TypeId.INTN, 4),
 }
-_HUGE = TypeInfo(TypeId.DECIMALN, 17, 38, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """A result: its columns and batches of rows, made while they are taken."""
+class Columns:
+    """A result begins. Its rows follow as ``Batch``, its end as ``Affected``."""
 
     columns: Sequence[Column]
-    batches: Iterator[Sequence[Sequence[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of the result that began last."""
+
+    rows: Sequence[Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """How many rows a statement changed; None where it counts nothing."""
+    """A statement has ended: its rows, None where it counts nothing, and the number of its kind in a DONE."""
 
     count: int | None = None
+    command: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +70,62 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """What a procedure returns."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """WAITFOR DELAY, in seconds."""
 
     seconds: float
 
 
-Result: TypeAlias = "Rows | Affected | Output | Pause | ServerMessage | EnvChange"
+Result: TypeAlias = "Columns | Batch | Affected | Output | Status | Pause | ServerMessage | EnvChange"
 
 
 class SqlError(Exception):
-    """An error of the server, with the number that SQL Server gives it."""
+    """An error of the server, with the number and severity that SQL Server gives it."""
 
-    def __init__(self, number: int, text: str) -> None:
+    def __init__(self, number: int, text: str, severity: int = 16, state: int = 1) -> None:
         super().__init__(text)
-        self.message = ServerMessage(number, text, server="SHOPDB01")
+        self.message = ServerMessage(number, text, severity, state, SERVER)
 
 
-def info(text: str, number: int = 0) -> ServerMessage:
+def info(text: str, number: int = 0, severity: int = 0) -> ServerMessage:
     """A message that is no error."""
-    return ServerMessage(number, text, 0, server="SHOPDB01", token=TokenType.INFO)
+    return ServerMessage(number, text, severity, server=SERVER, token=TokenType.INFO)
 
 
-def column(name: str, duck_type: str) -> Column:
-    """The column that a DuckDB result column becomes."""
+def column(name: str, duck_type: str, longest: int = 0) -> Column:
+    """The column that a DuckDB result column becomes; ``longest`` is the length of its longest text seen."""
     if duck_type == "VARCHAR":
-        return Column(name, TEXT_COLUMNS.get(name.lower(), nvarchar(4000)))
+        declared = TEXT_COLUMNS.get(name.lower(), nvarchar(LONGEST))
+        size = declared.size if declared.codec != "utf-16-le" else declared.size // 2
+        return Column(name, declared if longest <= size else nvarchar(MAX))
     if match := _DECIMAL.fullmatch(duck_type):
-        precision, scale = int(match[1]), int(match[2])
-        size = next(size for limit, size in _SIZES.items() if precision <= limit)
-        return Column(name, TypeInfo(TypeId.DECIMALN, size, precision, scale))
-    return Column(name, _TYPES.get(duck_type, _HUGE if duck_type == "HUGEINT" else nvarchar(4000)))
+        return Column(name, decimal(int(match[1]), int(match[2])))
+    return Column(name, _TYPES.get(duck_type, nvarchar(LONGEST)))
+
+
+def decimal(precision: int, scale: int) -> TypeInfo:
+    """A decimal type of so many digits, ``scale`` of them after the point."""
+    size = next(size for limit, size in _SIZES.items() if precision <= limit)
+    return TypeInfo(TypeId.DECIMALN, size, precision, scale)
+
+
+def type_of(value: Any) -> TypeInfo:
+    """A type that holds a Python value, for values that come without one."""
+    match value:
+        case bool():
+            return _TYPES["BOOLEAN"]
+        case int():
+            return _TYPES["INTEGER"] if -(2**31) <= value < 2**31 else BIGINT
+        case float():
+            return _TYPES["DOUBLE"]
+        case bytes():
+            return _TYPES["BLOB"]
+        case _:
+            return nvarchar(LONGEST if len(str(value)) <= LONGEST else MAX)

@@ -52,16 +52,33 @@ TEXT_COLUMNS: Mapping[str, TypeInfo] = {
 
 SCHEMA = """
 CREATE SCHEMA dbo;
-CREATE TABLE dbo.customers (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, ssn VARCHAR, email VARCHAR,
-    card_number VARCHAR, phone VARCHAR, city VARCHAR, created_at TIMESTAMP NOT NULL, vip BOOLEAN NOT NULL);
-CREATE TABLE dbo.products (id INTEGER PRIMARY KEY, title VARCHAR NOT NULL, price DECIMAL(10,2) NOT NULL);
+CREATE TABLE dbo.customers (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL CHECK (length(name) <= 100),
+    ssn VARCHAR CHECK (length(ssn) <= 11), email VARCHAR CHECK (length(email) <= 120),
+    card_number VARCHAR CHECK (length(card_number) <= 19), phone VARCHAR CHECK (length(phone) <= 20),
+    city VARCHAR CHECK (length(city) <= 60), created_at TIMESTAMP NOT NULL DEFAULT CAST(now() AS TIMESTAMP),
+    vip BOOLEAN NOT NULL DEFAULT false);
+CREATE TABLE dbo.products (id INTEGER PRIMARY KEY, title VARCHAR NOT NULL CHECK (length(title) <= 80),
+    price DECIMAL(10,2) NOT NULL CHECK (price >= 0));
 CREATE TABLE dbo.orders (id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL, placed_at TIMESTAMP NOT NULL,
-    status VARCHAR NOT NULL, total DECIMAL(10,2) NOT NULL, notes VARCHAR);
-CREATE TABLE dbo.order_items (order_id INTEGER NOT NULL, product_id INTEGER NOT NULL, quantity INTEGER NOT NULL);
-CREATE TABLE dbo.employees (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, email VARCHAR NOT NULL,
-    national_id VARCHAR NOT NULL, salary DECIMAL(10,2) NOT NULL);
-CREATE VIEW dbo.customer_totals AS SELECT c.id, c.name, c.city, sum(o.total) AS total
+    status VARCHAR NOT NULL CHECK (length(status) <= 12), total DECIMAL(10,2) NOT NULL, notes VARCHAR);
+CREATE TABLE dbo.order_items (order_id INTEGER NOT NULL, product_id INTEGER NOT NULL,
+    quantity INTEGER NOT NULL CHECK (quantity > 0));
+CREATE TABLE dbo.employees (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL CHECK (length(name) <= 100),
+    email VARCHAR NOT NULL CHECK (length(email) <= 120), national_id VARCHAR NOT NULL CHECK (length(national_id) <= 11),
+    salary DECIMAL(10,2) NOT NULL);
+CREATE VIEW dbo.customer_totals AS SELECT c.id, c.name, c.city, CAST(sum(o.total) AS DECIMAL(12,2)) AS total
     FROM dbo.customers c JOIN dbo.orders o ON o.customer_id = c.id GROUP BY c.id, c.name, c.city;
+CREATE VIEW dbo.vip_customers AS SELECT id, name, ssn, email, city FROM dbo.customers WHERE vip;
+CREATE VIEW dbo.big AS SELECT CAST(range AS INTEGER) AS id, 'Customer number ' || range AS name,
+    'person.' || range || '@example.com' AS email, 'City of ' || range % 1000 AS city, 'REF-' || range AS code,
+    CAST(range % 1000000 AS DECIMAL(12,2)) AS amount, TIMESTAMP '2025-01-06' + INTERVAL 1 SECOND * range AS created_at,
+    range % 2 = 0 AS active FROM range(200000);
+"""
+
+PROCEDURE = """
+CREATE PROCEDURE dbo.get_customer @id int, @name nvarchar(100) = NULL OUTPUT AS
+SELECT * FROM dbo.customers WHERE id = @id;
+SELECT @name = name FROM dbo.customers WHERE id = @id;
 """
 
 

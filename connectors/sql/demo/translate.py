@@ -1,103 +1,86 @@
-"""From T-SQL to what DuckDB runs: variables become literals, server functions values, the rest is sqlglot's."""
+"""From one T-SQL statement to what DuckDB runs. What sqlglot's own translation leaves open is in ``adapt``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
 
+from connectors.sql.demo.adapt import Adapter, Names, variable_name
 from connectors.sql.demo.results import SqlError
-from connectors.sql.demo.shop import TEXT_COLUMNS
-from connectors.sql.tds.temporal import DateTime2, DateTimeOffset, Time
-from connectors.sql.tsql.lexer import END, VARIABLE, lex
 
-Variables = Mapping[str, Any]
-_PROPERTIES = {
-    "productversion": "16.0.1000.6",
-    "edition": "Developer Edition (64-bit)",
-    "engineedition": 3,
-    "productlevel": "RTM",
-    "collation": "SQL_Latin1_General_CP1_CI_AS",
-    "servername": "SHOPDB01",
-    "ishadrenabled": 0,
-}
+_CHANGES = {exp.Insert: 0xC3, exp.Delete: 0xC4, exp.Update: 0xC5, exp.Merge: 0x117}
+_SELECT = 0xC1
 
 
-def literal(value: Any) -> str:
-    """A value as a SQL literal that both dialects read."""
-    match value:
-        case None:
-            return "NULL"
-        case bool():
-            return str(int(value))
-        case int() | Decimal() | float():
-            return str(value)
-        case bytes():
-            return "0x" + value.hex()
-        case DateTime2() | Time() | DateTimeOffset() | date() | datetime() | time():
-            return f"'{value.isoformat()[:26]}'"
-        case _:
-            return "'" + str(value).replace("'", "''") + "'"
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """One statement for DuckDB, and what to run ``before``.
+
+    ``command`` is the number of its kind in a DONE, 0 for those that count no rows. ``assigns`` are the variables that
+    its columns are for. ``columns`` are the names of its columns, empty where all of them are DuckDB's own.
+    """
+
+    sql: str
+    returns_rows: bool
+    command: int
+    assigns: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
-def substitute(text: str, variables: Variables) -> str:
-    """Replace variables by literals of their values. Raises SqlError 137 for one that is not declared."""
-    pieces, position = [], 0
-    for token in lex(text):
-        if token.kind == END or token.kind != VARIABLE:
-            continue
-        name = token.value.lower() if token.value else text[token.start : token.end].lower()
-        if name not in variables:
-            raise SqlError(137, f'Must declare the scalar variable "{text[token.start : token.end]}".')
-        pieces += [text[position : token.start], literal(variables[name])]
-        position = token.end
-    return "".join((*pieces, text[position:]))
+def translate(text: str, names: Names) -> Translated:
+    """Translate one statement. Raises SqlError 102 if it cannot be read, 137 for an undeclared variable."""
+    tree = _parsed(text)
+    assigns = _taken_assignments(tree)
+    command, returns_rows = _command(tree), _returns_rows(tree)
+    adapter = Adapter(names)
+    adapted = adapter.adapt(tree)
+    sql = adapted.sql(dialect="duckdb", unsupported_level=ErrorLevel.IGNORE)
+    return Translated(sql, returns_rows, command, assigns, tuple(adapter.before), _column_names(adapted))
 
 
-def to_duck(text: str, functions: Mapping[str, Callable[[], Any]]) -> str:
-    """One statement for DuckDB. Raises SqlError 102 if it cannot be read."""
+def _parsed(text: str) -> exp.Expr:
     try:
-        [tree] = sqlglot.parse(text, read="tsql")
-    except (SqlglotError, ValueError) as error:
-        raise SqlError(102, f"Incorrect syntax: {str(error).splitlines()[0]}") from None
-    if tree is None or isinstance(tree, exp.Command):
+        [tree] = sqlglot.parse(text, read="tsql", error_level=ErrorLevel.IMMEDIATE)
+    except ParseError as error:
+        raise SqlError(102, f"Incorrect syntax near '{error.errors[0]['highlight']}'.") from None
+    except (SqlglotError, ValueError, RecursionError):
+        raise SqlError(102, "Incorrect syntax.") from None
+    misread = isinstance(tree, exp.Delete) and tree.args.get("tables")  # DELETE TOP (n)
+    if tree is None or isinstance(tree, exp.Command | exp.Alias) or misread:
         raise SqlError(102, "Incorrect syntax near the beginning of the statement.")
-    return str(tree.transform(lambda node: _adapted(node, functions)).sql(dialect="duckdb"))
+    return tree
 
 
-def _adapted(  # noqa: C901, PLR0911 - one line a construct
-    node: exp.Expr, functions: Mapping[str, Callable[[], Any]]
-) -> exp.Expr:
-    match node:
-        case exp.Table() if node.name.startswith("#") or (node.this and node.this.args.get("temporary")):
-            return exp.table_(f"tmp_{node.name.lstrip('#')}", alias=node.alias or None)
-        case exp.Anonymous() if node.name.lower() == "serverproperty" and node.expressions:
-            return exp.convert(_PROPERTIES.get(node.expressions[0].name.lower()))
-        case exp.Anonymous() if node.name.lower() in functions:
-            return exp.convert(functions[node.name.lower()]())
-        case exp.CurrentUser():
-            return exp.convert(functions["suser_sname"]())
-        case exp.CurrentSchema():
-            return exp.convert("dbo")
-        case exp.CurrentTimestamp():
-            return exp.cast(node.copy(), "timestamp")
-        case exp.National():
-            return exp.Literal.string(node.name)
-        case exp.Add() if _is_text(node.left) or _is_text(node.right):
-            return exp.DPipe(this=node.left, expression=node.right)
-        case exp.Collate():
-            inner: exp.Expr = node.this
-            return inner
-        case exp.Query() if node.args.get("for_"):
-            raise SqlError(102, "Incorrect syntax near FOR: this demo makes no JSON or XML.")
-        case _:
-            return node
+def _taken_assignments(tree: exp.Expr) -> tuple[str, ...]:
+    """Turn ``SELECT @a = x, @b = y`` into ``SELECT x, y``; the names that the columns are for."""
+    if not isinstance(tree, exp.Select):
+        return ()
+    found = [e for e in tree.expressions if isinstance(e, exp.EQ) and isinstance(e.this, exp.Parameter)]
+    if found and len(found) != len(tree.expressions):
+        raise SqlError(141, "A SELECT statement that assigns a value to a variable must not return data as well.")
+    if found:
+        tree.set("expressions", [e.expression for e in found])
+    return tuple(variable_name(e.this) for e in found)
 
 
-def _is_text(node: exp.Expr) -> bool:
-    return node.is_string or isinstance(node, exp.National | exp.DPipe) or node.name.lower() in TEXT_COLUMNS
+def _command(tree: exp.Expr) -> int:
+    if isinstance(tree, exp.Query):
+        return _SELECT
+    return next((number for kind, number in _CHANGES.items() if isinstance(tree, kind)), 0)
+
+
+def _returns_rows(tree: exp.Expr) -> bool:
+    if isinstance(tree, exp.Query):
+        return not tree.args.get("into")
+    return bool(tree.args.get("returning"))
+
+
+def _column_names(tree: exp.Expr) -> tuple[str, ...]:
+    """SQL Server leaves expressions without an alias nameless, where DuckDB names them after their text."""
+    if not isinstance(tree, exp.Query) or tree.is_star:
+        return ()
+    return tuple(e.output_name if isinstance(e, exp.Alias | exp.Column) else "" for e in tree.selects)

@@ -1,0 +1,61 @@
+"""The views of SQL Server's catalogue that clients and tools ask for, over DuckDB's own."""
+
+from __future__ import annotations
+
+_TYPE = """CASE WHEN data_type = 'VARCHAR' THEN 'nvarchar' WHEN data_type = 'INTEGER' THEN 'int'
+    WHEN data_type LIKE 'DECIMAL%' THEN 'decimal' WHEN data_type = 'TIMESTAMP' THEN 'datetime2'
+    WHEN data_type = 'BOOLEAN' THEN 'bit' WHEN data_type = 'DOUBLE' THEN 'float'
+    WHEN data_type = 'BLOB' THEN 'varbinary' WHEN data_type = 'UUID' THEN 'uniqueidentifier'
+    ELSE lower(data_type) END"""
+
+#: Run once, after the shop's own tables are there. ``sys.is_*`` stand for INFORMATION_SCHEMA.
+VIEWS = f"""
+CREATE SCHEMA sys;
+CREATE VIEW sys.is_tables AS SELECT 'shop' AS TABLE_CATALOG, table_schema AS TABLE_SCHEMA, table_name AS TABLE_NAME,
+    table_type AS TABLE_TYPE FROM information_schema.tables WHERE table_catalog = 'shop' AND table_schema = 'dbo';
+CREATE VIEW sys.is_columns AS SELECT 'shop' AS TABLE_CATALOG, table_schema AS TABLE_SCHEMA, table_name AS TABLE_NAME,
+    column_name AS COLUMN_NAME, ordinal_position AS ORDINAL_POSITION, is_nullable AS IS_NULLABLE, {_TYPE} AS DATA_TYPE
+    FROM information_schema.columns WHERE table_catalog = 'shop' AND table_schema = 'dbo';
+CREATE VIEW sys.is_schemata AS SELECT 'shop' AS CATALOG_NAME, 'dbo' AS SCHEMA_NAME, 'dbo' AS SCHEMA_OWNER;
+CREATE VIEW sys.objects AS SELECT TABLE_NAME AS name, CAST(hash(TABLE_NAME) % 1000000007 AS INTEGER) AS object_id,
+    1 AS schema_id, CASE TABLE_TYPE WHEN 'VIEW' THEN 'V' ELSE 'U' END AS type,
+    CASE TABLE_TYPE WHEN 'VIEW' THEN 'VIEW' ELSE 'USER_TABLE' END AS type_desc FROM sys.is_tables;
+CREATE VIEW sys.tables AS SELECT * FROM sys.objects WHERE type = 'U';
+CREATE VIEW sys.views AS SELECT * FROM sys.objects WHERE type = 'V';
+CREATE VIEW sys.columns AS SELECT o.object_id, c.COLUMN_NAME AS name, c.ORDINAL_POSITION AS column_id,
+    c.IS_NULLABLE = 'YES' AS is_nullable FROM sys.is_columns c JOIN sys.objects o ON o.name = c.TABLE_NAME;
+CREATE VIEW sys.schemas AS SELECT 'dbo' AS name, 1 AS schema_id;
+CREATE VIEW sys.databases AS SELECT * FROM (VALUES ('master', 1), ('tempdb', 2), ('shop', 5)) AS d(name, database_id);
+"""
+
+#: By name, what SERVERPROPERTY gives.
+PROPERTIES = {
+    "productversion": "16.0.1000.6",
+    "productmajorversion": "16",
+    "productlevel": "RTM",
+    "edition": "Developer Edition (64-bit)",
+    "engineedition": 3,
+    "collation": "SQL_Latin1_General_CP1_CI_AS",
+    "servername": "SHOPDB01",
+    "isclustered": 0,
+    "ishadrenabled": 0,
+}
+
+VERSION = "Microsoft SQL Server 2022 (RTM) - 16.0.1000.6 (X64) hoop demo"
+
+#: The server's global variables that never change.
+GLOBALS = {
+    "@@version": VERSION,
+    "@@servername": "SHOPDB01",
+    "@@servicename": "MSSQLSERVER",
+    "@@error": 0,
+    "@@identity": None,
+    "@@language": "us_english",
+    "@@options": 5496,
+    "@@max_precision": 38,
+    "@@textsize": 2147483647,
+    "@@lock_timeout": -1,
+    "@@datefirst": 7,
+    "@@nestlevel": 0,
+    "@@microsoftversion": 268436456,
+}
