@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,7 +96,8 @@ def show(session: Session, as_json: AsJson = False) -> None:
         output.document(_session(row) | {"exchanges": [_exchange(exchange) for exchange in exchanges]})
         return
     about = {k: v for k, v in _session(row).items() if v not in {"", None}}
-    output.show(output.fields(about), "", _exchange_table(exchanges, session=False))
+    output.show(output.fields(about), "")
+    _print_exchanges(exchanges, session=False)
 
 
 def search(
@@ -127,7 +129,7 @@ def search(
         for row in found:
             output.line(_exchange(row))
     else:
-        output.show(_exchange_table(found, session=True))
+        _print_exchanges(found, session=True)
         if len(found) == limit:
             output.note(f"the first {limit}; for more: --limit {limit * 10}")
 
@@ -247,26 +249,27 @@ def _exchange(row: ExchangeRow) -> dict[str, Any]:
     return {"exchange": told.pop("id"), **told}
 
 
-def _exchange_table(rows: list[ExchangeRow], *, session: bool) -> Any:
-    from hoopcli.cli.policy import effect_text  # noqa: PLC0415
+def _print_exchanges(rows: Iterable[ExchangeRow], *, session: bool) -> None:
+    """Two lines for each: when, where, who and what was decided; and the statement."""
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    columns = ["TIME", *(["SESSION", "WHO"] if session else []), "DECISION", "RULE", "STATUS", "ROWS", "STATEMENT"]
-    return output.table(
-        columns,
-        [
-            (
-                _short(row.time),
-                *((row.session, row.principal) if session else ()),
-                effect_text(row.effect),
-                row.rule,
-                row.status,
-                row.rows if row.status else "",
-                " ".join(row.text.split())[:200],
+    from hoopcli.cli.policy import EFFECT_STYLES  # noqa: PLC0415
+
+    console = output.console()
+    for row in rows:
+        where = f"  {row.session}  {row.principal}" if session else ""
+        result = f", {row.status}, {row.rows:,} rows" if row.status else ""
+        masked = f", {row.masked:,} masked" if row.masked else ""
+        console.print(
+            Text.assemble(
+                (_short(row.time), "dim"),
+                output.safe_line(where),
+                (output.safe_line(f"  {row.effect} by {row.rule}"), EFFECT_STYLES.get(row.effect, "")),
+                (result + masked, "dim"),
             )
-            for row in rows
-        ],
-        whole=("TIME", "SESSION", "DECISION"),
-    )
+        )
+        console.print(Padding(Text(output.safe(row.text)), (0, 0, 0, 2)))
 
 
 def _short(time: str) -> str:
