@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 SA_SECRET = "upstream-secret"  # noqa: S105 - the demo upstream's own
 POLICY_HEAD = """
@@ -73,7 +74,7 @@ def broker(target: Endpoint, masks: str = "", encrypt: str = "off") -> Iterator[
         (folder / "policy.yaml").write_text(POLICY_HEAD + masks)
         (folder / "config.toml").write_text(
             f'policy = "{folder / "policy.yaml"}"\nstate_dir = "{folder / "state"}"\n'
-            f'[connections.bench]\nkind = "sql"\nserver = "127.0.0.1"\nport = "{target.port}"\n'
+            f'keyring = false\n[connections.bench]\nkind = "sql"\nserver = "127.0.0.1"\nport = {target.port}\n'
             f'database = "{target.database}"\nauth = "password"\nuser = "{target.user}"\n'
             f'secret = "env:BENCH_SECRET"\nencrypt = "{encrypt}"\ntrust_server_certificate = "yes"\n'
         )
@@ -84,15 +85,25 @@ def broker(target: Endpoint, masks: str = "", encrypt: str = "off") -> Iterator[
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str]) -> Iterator[tuple[dict[str, str | int], int]]:
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[tuple[dict[str, Any], int]]:
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
     assert process.stdout is not None
     try:
-        line = process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{command[0]} said nothing and ended with {process.wait(10)}")
-        yield json.loads(line), process.pid
+        yield _first_document(process.stdout), process.pid
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
         process.stdout.close()
+
+
+def _first_document(stream: IO[str]) -> dict[str, Any]:
+    """The JSON document that a program begins with, on one line or many."""
+    text = ""
+    while line := stream.readline():
+        text += line
+        try:
+            document: dict[str, Any] = json.loads(text)
+        except json.JSONDecodeError:
+            continue
+        return document
+    raise RuntimeError(f"the program ended before it said where it is: {text!r}")

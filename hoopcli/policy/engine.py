@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-import cel
-
 from hoopcli.masking.masker import could_mask
 from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Approve, Decision, Effect, Json, Limit, Mask, Method, Obligation, Statement
+from hoopcli.policy.cel_engine import Context
 from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
 from hoopcli.policy.explain import Explanation, verdicts
@@ -29,6 +28,7 @@ _LONGEST_CACHED = 512
 _UNRESOLVED = "masks hold for what it may read, and which columns its result comes from cannot be told"
 # What is there was copied from tables that this statement does not name.
 _SCRATCH = "tempdb."
+_COPIED = "it puts values that may be masked where a later statement reads them under another name; read them instead"
 _EVERYTHING = Mask("unresolved", fields=("*",), method=Method("redact"))
 
 
@@ -44,7 +44,7 @@ class _Request:
     pairs: tuple[Pair, ...]
     results: dict[int, bool] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
-    context: cel.Context | None = None
+    context: Context | None = None
 
 
 class Engine:
@@ -133,6 +133,8 @@ class Engine:
                     terms.append(defaults.approval)
                     name = name if asking else "unresolved-lineage"
                     reason += f"; people must agree, as {_UNRESOLVED}"
+                case "mask_all" if request.statement.facts.get("copies", False) is not False:
+                    return self._deny("unresolved-lineage", _COPIED)
                 case "mask_all":
                     masks = (*masks, _EVERYTHING)
                     reason += f"; its whole result is masked, as {_UNRESOLVED}"
@@ -175,7 +177,7 @@ class Engine:
                 request.results[n] = self._rules[n].effect != Effect.ALLOW.value
         return request.results[n]
 
-    def _context(self, request: _Request) -> cel.Context:
+    def _context(self, request: _Request) -> Context:
         if request.context is None:
             request.context = context(
                 request.principal, request.connection, request.statement, request.now, request.reason, self._wanted
