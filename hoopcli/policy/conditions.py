@@ -12,10 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-import cel
-
 from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Json, Statement
+from hoopcli.policy.cel_engine import Context, compile_expression
 
 #: The variables of a condition, and their fields where they are known beforehand.
 VARIABLES: Mapping[str, frozenset[str] | None] = {
@@ -50,7 +49,7 @@ class Condition:
         if len(source) > _LONGEST:
             raise ValueError(f"a condition has at most {_LONGEST} characters")
         try:
-            self._program = cel.compile(source)
+            self._program = compile_expression(source)
         except ValueError as error:
             raise ValueError(_first_line(error)) from None
         self.source = source
@@ -64,7 +63,7 @@ class Condition:
             if variable not in bound:
                 _known(f"field of {variable!r}", (field,), VARIABLES[variable] or (field,))
 
-    def holds(self, context: cel.Context) -> bool:
+    def holds(self, context: Context) -> bool:
         """Whether the expression is true. Raises ConditionError if it fails or is neither true nor false."""
         try:
             result = self._program.execute(context)
@@ -82,7 +81,7 @@ def context(
     now: datetime,
     reason: str,
     wanted: Iterable[str] = VARIABLES,
-) -> cel.Context:
+) -> Context:
     """What conditions see of a request; only the variables that are wanted. Raises ConditionError for bad facts."""
     moment = now.astimezone(UTC)
     build: dict[str, Callable[[], object]] = {
@@ -98,7 +97,7 @@ def context(
         "request": lambda: {"hour": moment.hour, "weekday": _WEEKDAYS[moment.weekday()]},
     }
     try:
-        return cel.Context({name: build[name]() for name in wanted})
+        return Context({name: build[name]() for name in wanted})
     except Exception as error:  # noqa: BLE001 - facts of any shape must end in a refusal
         raise ConditionError(f"{type(error).__name__}: {_first_line(error)}") from None
 

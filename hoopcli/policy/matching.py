@@ -14,6 +14,7 @@ from hoopcli.model.decision import Effect, Statement
 from hoopcli.policy.schema import Rule, Who
 
 _UNREADABLE = ("unclassified", "dynamic")
+_LONGEST_SHOWN = 200
 
 Pair = tuple[str, str]
 
@@ -26,8 +27,10 @@ def pairs_of(statement: Statement) -> tuple[Pair, ...]:
 
 
 def phrase(pair: Pair) -> str:
-    """A verb on a resource, in words."""
-    return f"{pair[0]} on {pair[1]}" if pair[1] else pair[0]
+    """A verb on a resource, in words; a very long name is cut."""
+    verb, resource = pair
+    shown = resource if len(resource) <= _LONGEST_SHOWN else f"{resource[:_LONGEST_SHOWN]}..."
+    return f"{verb} on {shown}" if resource else verb
 
 
 def is_unreadable(verb: str) -> bool:
