@@ -123,6 +123,13 @@ def test_unresolved_lineage_can_be_masked_whole_or_approved() -> None:
     assert (by_rule.effect, by_rule.rule) == (Effect.REQUIRE_APPROVAL, "r")
 
 
+@pytest.mark.parametrize("copies", [True, "yes", None])
+def test_masking_the_result_is_not_enough_for_a_statement_that_copies(copies: Any) -> None:
+    decision = decide("on_unresolved: mask_all\n" + MASKED, unresolved=True, reads_unknown=True, copies=copies)
+    assert (decision.effect, decision.rule) == (Effect.DENY, "unresolved-lineage")
+    assert "put" in decision.reason
+
+
 def test_without_masks_of_columns_lineage_does_not_matter() -> None:
     assert decide(ALLOW, unresolved=True, reads_unknown=True).effect is Effect.ALLOW
     detectors = ALLOW + "masks: [{id: m, detectors: [email]}]"
