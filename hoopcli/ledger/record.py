@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,17 @@ SALT_SIZE: Final = 32
 MAX_PAYLOAD: Final = 1 << 30
 _MAX_WINDOW: Final = 1 << 27
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII)
+
+
+class _Codec(threading.local):
+    """The contexts of zstd, which are slow to make and not for two threads at once."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor()
+        self.decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+
+
+_codec = _Codec()
 
 
 class Slot(IntEnum):
@@ -162,7 +174,7 @@ def digest(salt: bytes, content: bytes) -> str:
 
 def compress(content: bytes) -> bytes:
     """One zstd frame."""
-    return zstandard.ZstdCompressor().compress(content)
+    return _codec.compressor.compress(content)
 
 
 def decompress(content: bytes, size: int) -> bytes:
@@ -175,7 +187,7 @@ def decompress(content: bytes, size: int) -> bytes:
         raise LedgerError("a payload larger than any that is stored")
     try:
         if zstandard.frame_content_size(content) == size:
-            return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompress(content, allow_extra_data=False)
+            return _codec.decompressor.decompress(content, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise LedgerError(f"a payload that is not zstd: {error}") from error
     raise LedgerError("a payload of another size than its record says")
