@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -50,26 +51,12 @@ CREATE TRIGGER origin_never_changes BEFORE UPDATE ON ledger
 
 def create(path: Path, origin: str) -> None:
     """Make an empty ledger, whole or not at all; another process may be doing the same."""
-    import sqlite_utils  # noqa: PLC0415 - slow to import, and needed once
-
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        connection = sqlite3.connect(draft)
-        database = sqlite_utils.Database(connection, strict=True)
-        database.table("ledger").create({"origin": str}, not_null={"origin"})
-        database.table("records").create(
-            {"idx": int, "nodes": bytes, "record": bytes}, "idx", not_null={"nodes", "record"}
-        )
-        database.table("payloads").create({"id": int, "salt": bytes, "content": bytes}, "id")
-        database.table("checkpoints").create({"size": int, "note": str}, "size", not_null={"note"})
-        database.table("ledger").insert({"origin": origin})
-        connection.executescript(_TRIGGERS)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.close()
+        with closing(sqlite3.connect(draft)) as connection:
+            _define(connection, origin)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         os.link(draft, path)
@@ -77,6 +64,21 @@ def create(path: Path, origin: str) -> None:
         pass  # another process was first
     finally:
         draft.unlink()
+
+
+def _define(connection: sqlite3.Connection, origin: str) -> None:
+    import sqlite_utils  # noqa: PLC0415 - slow to import, and needed once
+
+    database = sqlite_utils.Database(connection, strict=True)
+    database.table("ledger").create({"origin": str}, not_null={"origin"})
+    database.table("records").create({"idx": int, "nodes": bytes, "record": bytes}, "idx", not_null={"nodes", "record"})
+    database.table("payloads").create({"id": int, "salt": bytes, "content": bytes}, "id")
+    database.table("checkpoints").create({"size": int, "note": str}, "size", not_null={"note"})
+    database.table("ledger").insert({"origin": origin})
+    connection.executescript(_TRIGGERS)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def connect(path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
