@@ -25,7 +25,7 @@ COMMANDS = (
     CommandInfo("policy", "What is allowed, and why: check, explain, test, schema"),
     CommandInfo("audit", "What happened: sessions, show, replay, search, verify, export"),
     CommandInfo("approvals", "Requests that wait for a person: ls, show, approve, deny"),
-    CommandInfo("demo", "A tour through an embedded SQL Server: two commands and twenty seconds"),
+    CommandInfo("demo", "A tour through an embedded SQL Server, in twenty seconds"),
     CommandInfo("demo", "A tour on an embedded database: real commands, nothing to set up"),
     CommandInfo("doctor", "What is missing here, and the command that mends it"),
     CommandInfo("version", "The version of hoop"),

@@ -93,8 +93,9 @@ async def _watching(broker: Broker, ask: Ask) -> AsyncIterator[None]:
         yield
     finally:
         watcher.cancel()
-        with suppress(asyncio.CancelledError):
-            await watcher
+        await asyncio.wait([watcher])
+    if not watcher.cancelled():
+        watcher.result()  # it ended by itself, which only an error makes it do
 
 
 async def _nobody(_request: Request) -> bool | None:

@@ -41,7 +41,7 @@ def test_a_table_shows_data_as_data(cells: list[str]) -> None:
 
 
 def test_cells(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show(output.table(["a", "b", "c"], [[None, 1, Text("t")], [True, {"k": "é"}, "x"]], title="T"))
+    output.show(output.table(["a", "b", "c"], [[None, 1, Text("t")], [True, {"k": "é"}, "x"]]))
     out = capsys.readouterr().out
     assert "NULL" in out
     assert '{"k": "é"}' in out
@@ -62,3 +62,19 @@ def test_errors_in_colour_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     output.error(UsageError("no"), as_json=False)
     assert capsys.readouterr().err == "\x1b[1;31merror:\x1b[0m no\n"
+
+
+def test_progress_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with output.progress("verifying") as progress:
+        assert progress is None
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with output.progress("verifying") as progress:
+        assert progress is not None
+        progress(1_000, 2_000)
+    assert "verifying" in capsys.readouterr().err
+
+
+def test_a_pipe_is_wide(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    output.show(output.table(["a"], [["x" * 300]]))
+    assert "x" * 300 in capsys.readouterr().out
