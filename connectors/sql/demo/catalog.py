@@ -8,6 +8,10 @@ _TYPE = """CASE WHEN data_type = 'VARCHAR' THEN 'nvarchar' WHEN data_type = 'INT
     WHEN data_type = 'BLOB' THEN 'varbinary' WHEN data_type = 'UUID' THEN 'uniqueidentifier'
     ELSE lower(data_type) END"""
 
+_NUMBERS = """('uniqueidentifier', 36), ('date', 40), ('time', 41), ('datetime2', 42), ('tinyint', 48),
+    ('smallint', 52), ('int', 56), ('real', 59), ('float', 62), ('bit', 104), ('decimal', 106), ('bigint', 127),
+    ('varbinary', 165), ('nvarchar', 231)"""
+
 #: Run once, after the shop's own tables are there. ``sys.is_*`` stand for INFORMATION_SCHEMA.
 VIEWS = f"""
 CREATE SCHEMA sys;
@@ -22,8 +26,13 @@ CREATE VIEW sys.objects AS SELECT TABLE_NAME AS name, CAST(hash(TABLE_NAME) % 10
     CASE TABLE_TYPE WHEN 'VIEW' THEN 'VIEW' ELSE 'USER_TABLE' END AS type_desc FROM sys.is_tables;
 CREATE VIEW sys.tables AS SELECT * FROM sys.objects WHERE type = 'U';
 CREATE VIEW sys.views AS SELECT * FROM sys.objects WHERE type = 'V';
-CREATE VIEW sys.columns AS SELECT o.object_id, c.COLUMN_NAME AS name, c.ORDINAL_POSITION AS column_id,
-    c.IS_NULLABLE = 'YES' AS is_nullable FROM sys.is_columns c JOIN sys.objects o ON o.name = c.TABLE_NAME;
+CREATE VIEW sys.types AS SELECT * FROM (VALUES {_NUMBERS}) AS t(name, system_type_id);
+CREATE MACRO dbo.type_name(number) AS (SELECT name FROM sys.types WHERE system_type_id = number);
+CREATE MACRO dbo.quotename(name) AS '[' || replace(name, ']', ']]') || ']';
+CREATE VIEW sys.columns AS SELECT o.object_id, c.COLUMN_NAME AS name, c.ORDINAL_POSITION AS column_id, t.system_type_id,
+    c.IS_NULLABLE = 'YES' AS is_nullable, false AS is_identity, false AS is_computed
+    FROM sys.is_columns c JOIN sys.objects o ON o.name = c.TABLE_NAME LEFT JOIN sys.types t ON t.name = c.DATA_TYPE;
+CREATE VIEW sys.all_columns AS SELECT * FROM sys.columns;
 CREATE VIEW sys.schemas AS SELECT 'dbo' AS name, 1 AS schema_id;
 CREATE VIEW sys.databases AS SELECT * FROM (VALUES ('master', 1), ('tempdb', 2), ('shop', 5)) AS d(name, database_id);
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from itertools import chain, count
+from itertools import count
 from typing import Any
 
 import duckdb
@@ -66,6 +66,7 @@ class Session:
         self.transactions = 0
         self.counting = True
         self.implicit = False
+        self.describing = False
         self.caught: ServerMessage | None = None
         self._duck = engine.cursor()
         self._database = shop.DATABASE
@@ -174,7 +175,8 @@ class Session:
             list(self.end(commit=False))
         for (name,) in self._execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall():
             self._execute(f'DROP TABLE temp."{name}"')
-        self._database, self.counting, self.implicit, self.caught = shop.DATABASE, True, False, None
+        self._database, self.counting, self.caught = shop.DATABASE, True, None
+        self.implicit = self.describing = False
 
     def close(self) -> None:
         """Roll back and forget."""
@@ -183,12 +185,13 @@ class Session:
     def _results(self, statement: Translated, done: duckdb.DuckDBPyConnection) -> Iterator[Result]:
         described = [(str(name), str(kind)) for name, kind, *_ in done.description or []]
         names = statement.columns or [name for name, _ in described]
-        first = self._fetch(done)
-        yield Columns(_columns(names, [kind for _, kind in described], first))
+        rows = [] if self.describing else self._fetch(done)
+        yield Columns(_columns(names, [kind for _, kind in described], rows))
         self._rows = 0
-        for rows in chain([first], iter(lambda: self._fetch(done), [])):
+        while rows:
             self._rows += len(rows)
             yield Batch(rows)
+            rows = self._fetch(done)
         yield Affected(self._rows if self.counting else None, statement.command)
 
     def _assign(self, names: Sequence[str], done: duckdb.DuckDBPyConnection, variables: Variables) -> None:

@@ -118,6 +118,8 @@ class Interpreter:
             self._session.counting = words[-1] != "ON"
         elif words[:1] == ("IMPLICIT_TRANSACTIONS",):
             self._session.implicit = words[-1] == "ON"
+        elif words[:1] == ("FMTONLY",):
+            self._session.describing = words[-1] == "ON"
 
     def _transaction(self, word: str) -> Iterator[Result]:
         if word == "SAVE":

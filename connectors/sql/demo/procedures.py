@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -52,7 +53,7 @@ class Procedures:
         self.session = session
         self._interpreter = Interpreter(session, self.execute)
         self.run = self._interpreter.run
-        self._prepared: dict[int, tuple[tuple[Declared, ...], str]] = {}
+        self._prepared: dict[int, Callable[[Sequence[Parameter]], Iterator[Result]]] = {}
         self._cursors: dict[int, _Cursor] = {}
         self._handles = count(1)
 
@@ -101,19 +102,23 @@ class Procedures:
         yield from self._dynamic(declared, _text(p, 0), p[2:])
 
     def _sp_prepare(self, p: list[Parameter]) -> Iterator[Result]:
-        yield self._prepare(p)
+        yield self._handle(partial(self._dynamic, parse_parameters(_text(p, 1)), _text(p, 2)))
 
     def _sp_prepexec(self, p: list[Parameter]) -> Iterator[Result]:
-        handle = self._prepare(p)
-        yield handle
-        yield from self._dynamic(parse_parameters(_text(p, 1)), _text(p, 2), p[3:])
+        prepared = partial(self._dynamic, parse_parameters(_text(p, 1)), _text(p, 2))
+        yield self._handle(prepared)
+        yield from prepared(p[3:])
+
+    def _sp_prepexecrpc(self, p: list[Parameter]) -> Iterator[Result]:
+        prepared = partial(self.execute, _text(p, 1))
+        yield self._handle(prepared)
+        yield from prepared(p[2:])
 
     def _sp_execute(self, p: list[Parameter]) -> Iterator[Result]:
         handle = _integer(p, 0)
         if handle not in self._prepared:
             raise SqlError(8179, f"Could not find prepared statement with handle {handle}.")
-        declared, text = self._prepared[handle]
-        yield from self._dynamic(declared, text, p[1:])
+        yield from self._prepared[handle](p[1:])
 
     def _sp_unprepare(self, p: list[Parameter]) -> Iterator[Result]:
         if self._prepared.pop(_integer(p, 0), None) is None:
@@ -163,8 +168,13 @@ class Procedures:
         self.reset()
         yield from ()
 
-    def _sp_datatype_info_100(self, _: list[Parameter]) -> Iterator[Result]:
-        yield from _table([Column("TYPE_NAME", _NAME), Column("DATA_TYPE", _INT), Column("PRECISION", _INT)], _TYPES)
+    def _sp_datatype_info_100(self, p: list[Parameter]) -> Iterator[Result]:
+        """The types with one ODBC number, or all of them for 0."""
+        asked = _integer(p, 0)
+        rows = [row for row in _TYPES if asked in {0, row[1]}]
+        yield from _table([Column("TYPE_NAME", _NAME), Column("DATA_TYPE", _INT), Column("PRECISION", _INT)], rows)
+
+    _sp_datatype_info = _sp_datatype_info_100
 
     def _sp_tables(self, p: list[Parameter]) -> Iterator[Result]:
         yield from self._catalog(_TABLES, p)
@@ -190,9 +200,9 @@ class Procedures:
         named = next((x for x in p if x.name.lower() == "@table_name"), p[0] if p else None)
         yield from self._interpreter.run(text, {"@table_name": Variable(named and named.value, "nvarchar(128)")})
 
-    def _prepare(self, p: list[Parameter]) -> Output:
+    def _handle(self, prepared: Callable[[Sequence[Parameter]], Iterator[Result]]) -> Output:
         handle = next(self._handles)
-        self._prepared[handle] = (parse_parameters(_text(p, 1)), _text(p, 2))
+        self._prepared[handle] = prepared
         return Output("", _INT, handle)
 
     def _dynamic(
