@@ -269,7 +269,7 @@ def _print_exchanges(rows: Iterable[ExchangeRow], *, session: bool) -> None:
                 (result + masked, "dim"),
             )
         )
-        console.print(Padding(Text(output.safe(row.text)), (0, 0, 0, 2)))
+        console.print(Padding(Text(output.safe(row.text)), (0, 0, 0, 2), expand=False))
 
 
 def _short(time: str) -> str:

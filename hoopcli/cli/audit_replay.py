@@ -117,14 +117,22 @@ class _Stage:
         )
         self._console.print()
         self._line(event, decided, EFFECT_STYLES.get(event.effect, ""))
-        self._console.print(Padding(_highlighted(event.text, event.media_type), (0, 0, 0, 2)))
+        self._console.print(Padding(self._text(event), (0, 0, 0, 2), expand=False))
         if not event.whole:
             self._console.print(Text("  the rest of the text has expired", style="dim italic"))
+
+    def _text(self, event: Requested) -> Syntax | Text:
+        """The statement, in colours if the terminal has them and hoop knows the language."""
+        shown = output.safe(event.text)
+        lexer = next((lexer for name, lexer in _LEXERS.items() if name in event.media_type), None)
+        if lexer is None or len(shown) > _HIGHLIGHTED or not self._console.is_terminal:
+            return Text(shown)
+        return Syntax(shown, lexer, theme="ansi_dark", background_color="default", word_wrap=True)
 
     def _answered(self, event: Answered) -> None:
         for table in _tables(self._connector, event):
             for part in as_renderables(_beginning(table, self._rows)):
-                self._console.print(Padding(part, (0, 0, 0, 2)))
+                self._console.print(Padding(part, (0, 0, 0, 2), expand=False))
         if event.content in _MISSING:
             self._console.print(Text(f"  {_MISSING[event.content]}", style="dim italic"))
         for error in event.errors:
@@ -152,15 +160,6 @@ def _waited(event: Waited) -> str:
     else:
         said = f"the approval was {event.what}" if event.what != "expired" else "nobody answered in time"
     return output.safe_line(f"⧗ {said}")
-
-
-def _highlighted(text: str, media_type: str) -> Syntax | Text:
-    """A statement in colours, if hoop knows the language."""
-    shown = output.safe(text)
-    lexer = next((lexer for name, lexer in _LEXERS.items() if name in media_type), None)
-    if lexer is None or len(shown) > _HIGHLIGHTED:
-        return Text(shown)
-    return Syntax(shown, lexer, theme="ansi_dark", background_color="default", word_wrap=True)
 
 
 def _connector(event: Opened) -> Connector | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -179,6 +180,7 @@ def test_replay_shows_everything_and_steers_nothing(hoop: Hoop) -> None:
     ):
         assert expected in done.out, expected
     assert "\x1b" not in done.out
+    assert max(map(len, done.out.splitlines())) < 100, "nothing is padded to the width of the console"
 
 
 def test_replay_as_json_lines(hoop: Hoop) -> None:
@@ -234,6 +236,15 @@ def events(path: Path) -> list[Event]:
 
 def quiet() -> Console:
     return Console(file=io.StringIO(), width=100)
+
+
+def test_statements_are_coloured_on_a_terminal_and_nothing_else_gets_through(recorded: Path) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, force_terminal=True, color_system="standard")
+    play(events(recorded), Pace(0), console=console)
+    colours = re.findall(r"\x1b(\[[\d;]*m)?", stream.getvalue())
+    assert colours
+    assert all(colours), "only colours begin with ESC"
 
 
 def test_the_speed(recorded: Path) -> None:

@@ -247,3 +247,19 @@ def test_completion_knows_the_commands(home: Path) -> None:
 def test_the_modules_of_commands_exist() -> None:
     for command in COMMANDS:
         assert callable(import_module(command.module).register)
+
+
+def test_the_documentation_and_the_help_agree() -> None:
+    text = DOCS.read_text("utf-8")
+    app = typer.main.get_command(build(COMMANDS))
+    known: set[str] = {"--help", "--json", "--install-completion", "--show-completion"}
+
+    def walk(command: object, path: str) -> None:
+        known.update(o for p in command.params for o in (*p.opts, *p.secondary_opts))  # type: ignore[attr-defined]
+        for name, child in getattr(command, "commands", {}).items():
+            assert re.search(rf"\bhoop {name}\b" if path == "hoop" else rf"`{name}\b", text), f"{path} {name}"
+            walk(child, f"{path} {name}")
+
+    walk(app, "hoop")
+    unknown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known
+    assert not unknown
