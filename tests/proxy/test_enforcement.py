@@ -22,6 +22,7 @@ from hoopcli.model.outcome import Outcome, Status
 from hoopcli.model.session import Session
 from hoopcli.policy.document import load
 from hoopcli.policy.engine import Engine
+from hoopcli.proxy import approvals as approvals_module
 from hoopcli.proxy.approvals import Approvals
 from hoopcli.proxy.enforcement import Enforcement
 from hoopcli.proxy.journal import Journal
@@ -261,5 +262,29 @@ def test_nothing_is_permitted_once_the_ledger_is_closed(tmp_path: Path) -> None:
         bench.writer.close()
         with pytest.raises(LedgerError):
             await bench.enforcement.authorize(READ)
+
+    run(tmp_path, work)
+
+
+def test_a_statement_withdrawn_while_it_is_recorded_is_recorded_as_cancelled(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        asking = asyncio.create_task(bench.enforcement.authorize(READ))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert bench.enforcement.open == set()
+
+    outcomes = [r for r in run(tmp_path, work).records() if r.type == "exchange.outcome"]
+    assert [o.body["status"] for o in outcomes] == ["cancelled"]
+
+
+def test_too_many_waiting_requests_are_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals_module, "WAITING_LIMIT", 0)
+
+    async def work(bench: Bench) -> None:
+        reply = await bench.enforcement.authorize(DROP)
+        assert isinstance(reply, Deny)
+        assert "already wait" in reply.message
 
     run(tmp_path, work)
