@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from hoopcli.cli import output
+from hoopcli.cli.signals import Signals
 from hoopcli.cli.workspace import Workspace, now
 from hoopcli.identity.credentials import Credentials
 from hoopcli.ledger.keys import load_or_create, system_keyring
@@ -41,6 +42,7 @@ class Broker:
     connection: Connection
     services: Services
     live: LiveSession
+    signals: Signals
 
     @property
     def hint(self) -> ClientHint:
@@ -51,22 +53,26 @@ class Broker:
 def brokered(workspace: Workspace, name: str, terms: Terms, work: Callable[[Broker], Awaitable[T]]) -> T:
     """Open a session on a connection, do the work with it, and close it.
 
-    Raises whatever the work raises, and LedgerError if the session cannot be recorded to its end.
+    Raises whatever the work raises, LedgerError if the session cannot be recorded to its end, and KeyboardInterrupt,
+    after the session is closed, if a signal stopped the work.
     """
     return run(_brokered(workspace, name, terms, work))
 
 
 async def _brokered(workspace: Workspace, name: str, terms: Terms, work: Callable[[Broker], Awaitable[T]]) -> T:
+    opening = asyncio.current_task()
+    signals = Signals(lambda _number: opening and opening.cancel())
     connector, connection = workspace.connector(name)
-    with services(workspace) as shared:
+    with signals.installed(), services(workspace) as shared:
         async with serve(
             connector, connection, workspace.principal, shared, port=terms.port, reason=terms.reason, ttl=terms.ttl
         ) as live:
-            working = asyncio.ensure_future(work(Broker(workspace, connector, connection, shared, live)))
-            try:
-                await asyncio.wait([working])  # its error is raised outside, where no task group wraps it
-            finally:
-                working.cancel()
+            working = asyncio.ensure_future(work(Broker(workspace, connector, connection, shared, live, signals)))
+            signals.handler = lambda _number: working.cancel()
+            await asyncio.gather(working, return_exceptions=True)  # its error is raised where no task group wraps it
+            signals.handler = lambda _number: None  # closing is not stopped by a second one
+    if working.cancelled():
+        raise KeyboardInterrupt
     return working.result()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from hoopcli.cli.signals import Signals
 from hoopcli.errors import UsageError
 from hoopcli.settings.model import Settings
 from hoopcli.settings.secret import Keeper, parse_reference
@@ -37,16 +37,17 @@ def environment(environ: Mapping[str, str], settings: Settings, hint: Mapping[st
     return {name: value for name, value in environ.items() if name not in hidden} | dict(hint)
 
 
-async def run_command(argv: Sequence[str], env: Mapping[str, str], ended: asyncio.Future[str]) -> int:
+async def run_command(argv: Sequence[str], env: Mapping[str, str], ended: asyncio.Future[str], signals: Signals) -> int:
     """Run a command until it ends; its exit code, 128 and the signal's number if a signal ended it.
 
-    If the session ends first the command is asked to stop, then made to. Raises UsageError if it cannot be started.
+    Signals are passed on to it. If the session ends first the command is asked to stop, then made to. Raises UsageError
+    if it cannot be started.
     """
     try:
         process = await asyncio.create_subprocess_exec(*argv, env=dict(env))
     except OSError as error:
         raise UsageError(f"the command {argv[0]!r} cannot be run: {error.strerror or error}") from error
-    with _forwarding(process):
+    with signals.handled_by(lambda number: _forward(process, number)):
         waiting = asyncio.ensure_future(process.wait())
         both: list[asyncio.Future[Any]] = [waiting, ended]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -66,27 +67,9 @@ async def _stop(process: Process, waiting: asyncio.Future[int]) -> None:
         await asyncio.wait([waiting])
 
 
-@contextmanager
-def _forwarding(process: Process) -> Iterator[None]:
-    """Pass signals on. A terminal sends Ctrl-C to the command itself, so that one is not sent twice."""
-    loop = asyncio.get_running_loop()
-
-    def forward(number: signal.Signals) -> None:
-        if number is signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
-            return
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if os.name == "posix":
-        numbers.append(signal.SIGHUP)
-    added = []
-    for number in numbers:
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-            loop.add_signal_handler(number, forward, number)
-            added.append(number)
-    try:
-        yield
-    finally:
-        for number in added:
-            loop.remove_signal_handler(number)
+def _forward(process: Process, number: signal.Signals) -> None:
+    """Pass a signal on. A terminal sends Ctrl-C to the command itself, so that one is not sent twice."""
+    if number is signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
+        return
+    with suppress(ProcessLookupError):
+        process.send_signal(number)

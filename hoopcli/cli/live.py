@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from hoopcli.cli import output
@@ -15,6 +15,7 @@ from hoopcli.cli.asking import Ask, ask_here, watch
 from hoopcli.cli.broker import Broker
 from hoopcli.cli.child import environment, run_command
 from hoopcli.cli.workspace import now
+from hoopcli.model.access import PrincipalKind
 
 if TYPE_CHECKING:
     from hoopcli.proxy.approvals import Request
@@ -24,7 +25,7 @@ REFRESH_SECONDS = 0.25
 
 async def open_until_ended(broker: Broker) -> int:
     """Keep the session open until a signal or its time ends it, showing what it does. Returns the exit code."""
-    with _ending(broker):
+    with broker.signals.handled_by(lambda number: broker.live.end(_why(number))):
         if sys.stderr.isatty():
             why = await _with_status(broker)
         else:
@@ -36,10 +37,14 @@ async def open_until_ended(broker: Broker) -> int:
 
 async def run_inside(broker: Broker, command: Sequence[str]) -> int:
     """Run a command in the session; its exit code."""
-    env = environment(os.environ, broker.workspace.settings, broker.hint.environment)
+    session = broker.live.session
+    own = {"HOOP_SESSION": session.id}
+    if session.principal.kind is PrincipalKind.AGENT:  # what the agent runs is the agent, not its human
+        own["HOOP_AGENT"] = session.principal.name
+    env = environment(os.environ, broker.workspace.settings, {**broker.hint.environment, **own})
     ended = asyncio.ensure_future(broker.live.ended())
     async with _watching(broker, _nobody):
-        code = await run_command(command, env | {"HOOP_SESSION": broker.live.session.id}, ended)
+        code = await run_command(command, env, ended, broker.signals)
     why = ended.result() if ended.done() else ""
     ended.cancel()
     output.note(f"hoop: {summary(broker)}" + (f" (the session ended: {why})" if why else ""))
@@ -56,6 +61,10 @@ def summary(broker: Broker) -> str:
         f"{stats.denied:,} denied",
     ]
     return ", ".join([*parts, f"{stats.waiting:,} waiting"] if stats.waiting else parts)
+
+
+def _why(number: signal.Signals) -> str:
+    return "interrupted" if number is signal.SIGINT else f"stopped by {number.name}"
 
 
 async def _with_status(broker: Broker) -> str:
@@ -101,24 +110,3 @@ async def _watching(broker: Broker, ask: Ask) -> AsyncIterator[None]:
 async def _nobody(_request: Request) -> bool | None:
     """The terminal belongs to the command: nobody can be asked here."""
     return None
-
-
-@contextmanager
-def _ending(broker: Broker) -> Iterator[None]:
-    """Let a signal end the session cleanly; a second one ends hoop at once."""
-    loop = asyncio.get_running_loop()
-    numbers = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if os.name == "posix" else [])
-
-    def end(number: signal.Signals) -> None:
-        broker.live.end("interrupted" if number is signal.SIGINT else f"stopped by {number.name}")
-        loop.remove_signal_handler(number)
-
-    for number in numbers:
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-            loop.add_signal_handler(number, end, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.remove_signal_handler(number)

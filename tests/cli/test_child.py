@@ -12,6 +12,7 @@ import pytest
 
 from hoopcli.cli import child
 from hoopcli.cli.child import environment, run_command
+from hoopcli.cli.signals import Signals
 from hoopcli.errors import UsageError
 from hoopcli.settings.model import Settings
 
@@ -24,6 +25,12 @@ def settings(**connections: dict[str, str]) -> Settings:
     return Settings.model_validate({"connections": connections})
 
 
+async def command(program: str, ended: asyncio.Future[str]) -> int:
+    signals = Signals(lambda _: pytest.fail("the command has them"))
+    with signals.installed():
+        return await run_command(python(program), os.environ, ended, signals)
+
+
 async def appears(path: Path) -> None:
     while not await asyncio.to_thread(path.exists):
         await asyncio.sleep(0.01)
@@ -32,7 +39,7 @@ async def appears(path: Path) -> None:
 def run(program: str, end_when: Path | None = None, why: str = "expired") -> int:
     async def main() -> int:
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        running = asyncio.ensure_future(run_command(python(program), os.environ, ended))
+        running = asyncio.ensure_future(command(program, ended))
         if end_when is not None:
             await appears(end_when)
             ended.set_result(why)
@@ -58,7 +65,8 @@ def test_a_signal_that_ends_it() -> None:
 
 def test_a_command_that_is_not_there() -> None:
     async def main() -> None:
-        await run_command(["/no/such/program"], {}, asyncio.get_running_loop().create_future())
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        await run_command(["/no/such/program"], {}, ended, Signals(print))
 
     with pytest.raises(UsageError, match="cannot be run"):
         asyncio.run(main())
@@ -96,7 +104,7 @@ def test_signals_are_passed_on(number: signal.Signals, tmp_path: Path) -> None:
 
     async def main() -> int:
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        running = asyncio.ensure_future(run_command(python(program), os.environ, ended))
+        running = asyncio.ensure_future(command(program, ended))
         await appears(ready)
         os.kill(os.getpid(), number)
         return await running
@@ -120,7 +128,7 @@ def test_ctrl_c_of_a_terminal_is_not_sent_twice(tmp_path: Path, monkeypatch: pyt
 
     async def main() -> int:
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        running = asyncio.ensure_future(run_command(python(program), os.environ, ended))
+        running = asyncio.ensure_future(command(program, ended))
         await appears(ready)
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(0.05)

@@ -151,6 +151,23 @@ def test_exec_that_does_not_wait(hoop: Hoop) -> None:
     assert hoop("approvals", "ls", "--json").json == {"requests": []}
 
 
+def test_exec_that_is_interrupted(home: Path) -> None:
+    running = subprocess.Popen(
+        [*HOOP, "exec", "shop", "DROP TABLE dbo.nothing", "--agent", "claire"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with running:
+        assert running.stderr
+        while "hoop approvals approve" not in running.stderr.readline():
+            pass
+        running.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+        assert running.stderr.read() == ""
+    report = verify(home / "state" / "ledger.db", read_vkey(home / "state"))
+    assert (report.intact, report.complete, report.open_sessions) == (True, True, ())
+
+
 def test_exec_whose_request_someone_else_answers(hoop: Hoop) -> None:
     """A colleague answers in another process while exec waits; at this terminal nobody can be asked."""
     answers: list[int] = []
@@ -192,6 +209,16 @@ def test_connect_with_a_command(hoop: Hoop, home: Path) -> None:
     assert env["HOOP_HOST"] == "127.0.0.1"
     assert env["SQLCMDPASSWORD"] == env["HOOP_SECRET"]
     assert "0 statements" in done.err
+    assert "HOOP_AGENT" not in env
+
+
+def test_what_an_agent_runs_is_the_agent(hoop: Hoop) -> None:
+    """An agent that was given a session cannot answer its own requests as its human, by the same command."""
+    asked = hoop("exec", "shop", "DROP TABLE dbo.nothing", "--agent", "claire", "--no-wait", "--json")
+    assert asked.code == 5
+    [request] = hoop("approvals", "ls", "--json").json["requests"]
+    inside = hoop("connect", "shop", "--agent", "claire", "--", *HOOP, "approvals", "approve", request["id"])
+    assert inside.code == 4
 
 
 def test_connect_ends_with_its_time_and_takes_the_command_along(hoop: Hoop) -> None:
