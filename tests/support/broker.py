@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from connectors.sql.connector import SqlConnector
 from hoopcli.ledger.keys import load_or_create
@@ -21,6 +21,10 @@ from hoopcli.proxy.approvals import Approvals
 from hoopcli.proxy.run import run
 from hoopcli.proxy.session import LiveSession, Services, serve
 from hoopcli.sansio.events import Credential
+from tests.support.ledger import Recorded
+from tests.support.waiting import eventually
+
+__all__ = ["AGENT", "DBA", "ENGINEER", "SA", "FixedCredentials", "RunningBroker", "broker", "eventually"]
 
 T = TypeVar("T")
 
@@ -48,6 +52,7 @@ class RunningBroker:
 
     def __init__(self, live: LiveSession, services: Services, loop: asyncio.AbstractEventLoop) -> None:
         self.live = live
+        self.ledger = Recorded(services.state_dir / "ledger.db")
         self.listen = live.listen
         self.services = services
         self.approvals: Approvals = services.approvals
@@ -115,14 +120,3 @@ def broker(
         thread.join(30)
     if failures:
         raise failures[0]
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Wait until the condition holds; its value."""
-    import time
-
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-    return value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import ssl
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from connectors.sql.driver import odbc_driver
+from hoopcli.spi import Listen
 
 Connect = Callable[..., AbstractContextManager[Any]]
 
@@ -28,9 +31,12 @@ def odbc(port: int, user: str, secret: str, encrypt: str = "yes", database: str 
     )
 
 
-def odbc_strict(port: int, user: str, secret: str, cafile: str, database: str = "shop") -> Any:
-    """The same by TDS 8.0: TLS first, and no way to leave the certificate unchecked."""
-    return odbc(port, user, secret, "strict", database, f"ServerCertificate={cafile};HostNameInCertificate=localhost;")
+def odbc_strict(port: int, user: str, secret: str, database: str = "shop") -> Any:
+    """The same by TDS 8.0: TLS first, and the certificate is always checked; here it is given, as first seen."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(ssl.get_server_certificate(("127.0.0.1", port)))
+        file.flush()
+        return odbc(port, user, secret, "strict", database, f"ServerCertificate={file.name};")
 
 
 def mssql(port: int, user: str, secret: str, encrypt: str = "yes", database: str = "shop") -> Any:
@@ -81,7 +87,7 @@ class Client:
     needs_ca: bool = False
     cancels: bool = False
 
-    def connect(self, listen: Any, database: str = "shop") -> AbstractContextManager[Any]:
+    def connect(self, listen: Listen, database: str = "shop") -> AbstractContextManager[Any]:
         """Connect to a session."""
         more = {"cafile": listen.ca_file} if self.needs_ca else {}
         opened: AbstractContextManager[Any] = self.open(
@@ -99,7 +105,7 @@ class Client:
 CLIENTS = (
     Client("odbc-no", "pyodbc", partial(odbc, encrypt="no"), cancels=True),
     Client("odbc-yes", "pyodbc", odbc, cancels=True),
-    Client("odbc-strict", "pyodbc", odbc_strict, needs_ca=True, cancels=True),
+    Client("odbc-strict", "pyodbc", odbc_strict, cancels=True),
     Client("mssql-python-no", "mssql_python", partial(mssql, encrypt="no")),
     Client("mssql-python-yes", "mssql_python", mssql),
     Client("pymssql-off", "pymssql", partial(freetds, encrypt="off"), "%s"),
