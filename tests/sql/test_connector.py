@@ -115,7 +115,7 @@ def test_an_error_of_the_upstream_is_told_apart(session: RunningBroker) -> None:
 @pytest.mark.usefixtures("library")
 def test_a_wrong_secret_is_told(session: RunningBroker) -> None:
     listen = Listen("127.0.0.1", session.listen.port, "guess", session.listen.ca_file)
-    with pytest.raises((UpstreamError, DeniedError), match="secret|Login"):
+    with pytest.raises((UpstreamError, DeniedError), match=r"secret|Login"):
         list(execute(listen, "shop", "SELECT 1"))
 
 
