@@ -92,6 +92,7 @@ class Adapter:
             exp.Collate: lambda node: self._replacement(node.this),
             exp.Column: _column,
             exp.Update: _update,
+            exp.Delete: _delete,
             exp.Join: _join,
             exp.Constraint: _constraint,
             exp.ColumnDef: self._column_definition,
@@ -101,9 +102,10 @@ class Adapter:
 
     def adapt(self, node: exp.Expr) -> exp.Expr:
         """Adapt a node and all below it, from the top down."""
+        parent, place, index = node.parent, node.arg_key, node.index
         new = self._replacement(node)
-        if new is not node and node.parent is not None:
-            node.replace(new)
+        if new is not node and parent is not None and place is not None:
+            parent.set(place, new, index)
         for child in list(new.iter_expressions()):
             self.adapt(child)
         return new
@@ -202,17 +204,22 @@ def _type(node: exp.DataType) -> exp.DataType:
 
 def _cast(node: exp.Cast) -> exp.Expr:
     """A text is cut to the size that it is cast to."""
-    kind = node.to
+    size = _size(node.to)
+    return exp.Left(this=exp.cast(node.this, "text"), expression=size) if size else node
+
+
+def _size(kind: exp.DataType) -> exp.Literal | None:
+    """The declared length of a text type, if it has one that limits."""
     size = kind.expressions[0].name if kind.this in _TEXTS and kind.expressions else ""
-    if not size.isdigit():
-        return node
-    return exp.Left(this=exp.cast(node.this, "text"), expression=exp.Literal.number(size))
+    return exp.Literal.number(size) if size.isdigit() else None
 
 
 def _convert(node: exp.Convert) -> exp.Expr:
     """CONVERT fails on what it cannot convert, where sqlglot's would give NULL. A style says how to write a date."""
+    size = _size(node.this)
     if node.args.get("style") is not None:
-        return node
+        node.this.set("expressions", [])
+        return exp.Left(this=node, expression=size) if size else node
     return _cast(exp.Cast(this=node.expression, to=node.this))
 
 
@@ -232,6 +239,14 @@ def _update(node: exp.Update) -> exp.Expr:
     if source is not None and source.this.alias_or_name.lower() == node.this.name.lower():
         node.set("this", source.this)
         node.set("from_", None)
+    return node
+
+
+def _delete(node: exp.Delete) -> exp.Expr:
+    """``DELETE a FROM t AS a``."""
+    targets = node.args.get("tables") or []
+    if len(targets) == 1 and targets[0].name.lower() == node.this.alias_or_name.lower():
+        node.set("tables", None)
     return node
 
 

@@ -33,6 +33,10 @@ def _column(found: re.Match[str]) -> SqlError:
     return SqlError(207, f"Invalid column name '{found[1]}'.")
 
 
+def _exists(found: re.Match[str]) -> SqlError:
+    return SqlError(2714, f"There is already an object named '{found[1]}' in the database.")
+
+
 def _duplicate(found: re.Match[str]) -> SqlError:
     return SqlError(2627, f"Violation of PRIMARY KEY constraint. The duplicate key value is ({found[1]}).", 14)
 
@@ -51,11 +55,14 @@ def _null(found: re.Match[str]) -> SqlError:
 
 #: The first that is found in the text makes the error.
 _PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], SqlError]], ...] = (
-    (r"Table with name (\S+) does not exist", _table),
+    (r"(?:Table|View) with name (\S+) does not exist", _table),
     (r'Referenced (?:column|table) "([^"]+)"', _column),
     (r'does not have a column (?:with name|named) "([^"]+)"', _column),
     (r"Function with name (\w+) does not exist", lambda m: SqlError(195, f"'{m[1]}' is not a recognized function.")),
-    (r'Table with name "([^"]+)" already exists', lambda m: SqlError(2714, f"There is already an object '{m[1]}'.")),
+    (
+        r'(?:Table|View) with name "([^"]+)" already exists',
+        lambda m: SqlError(2714, f"There is already an object '{m[1]}'."),
+    ),
     (r"(?i)(?:date|time|timestamp) field value out of range|invalid (?:date|time|timestamp)", _date),
     (r"[Cc]ould not convert string [\"'](.*?)[\"'] to ([\w(),]+)", _conversion),
     (r"(?i)out of range|overflow", _overflow),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import sqlglot
@@ -13,6 +14,11 @@ from connectors.sql.demo.results import SqlError
 
 _CHANGES = {exp.Insert: 0xC3, exp.Delete: 0xC4, exp.Update: 0xC5, exp.Merge: 0x117}
 _SELECT = 0xC1
+#: sqlglot wants FROM in a DELETE, and OUTPUT at its end.
+_DELETE = re.compile(
+    r"DELETE\s+(?:FROM\s+)?(?P<table>[^\s;]+)(?P<output>\s+OUTPUT\s.+?)?(?P<rest>\s+WHERE\s.+)?",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,15 @@ def translate(text: str, names: Names) -> Translated:
 
 
 def _parsed(text: str) -> exp.Expr:
+    if found := _DELETE.fullmatch(text):
+        text = f"DELETE FROM {found['table']}{found['rest'] or ''}{found['output'] or ''}"
     try:
         [tree] = sqlglot.parse(text, read="tsql", error_level=ErrorLevel.IMMEDIATE)
     except ParseError as error:
         raise SqlError(102, f"Incorrect syntax near '{error.errors[0]['highlight']}'.") from None
     except (SqlglotError, ValueError, RecursionError):
         raise SqlError(102, "Incorrect syntax.") from None
-    misread = isinstance(tree, exp.Delete) and tree.args.get("tables")  # DELETE TOP (n)
+    misread = isinstance(tree, exp.Delete) and any(t.name.upper() == "TOP" for t in tree.args.get("tables") or ())
     if tree is None or isinstance(tree, exp.Command | exp.Alias) or misread:
         raise SqlError(102, "Incorrect syntax near the beginning of the statement.")
     return tree
