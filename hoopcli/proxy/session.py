@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from hoopcli.certificates import LoopbackIdentity, issue
-from hoopcli.errors import HoopError, UsageError
+from hoopcli.errors import HoopError, LedgerError, UsageError
 from hoopcli.masking.masker import DETECTORS, Masking
 from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Mask, Statement
@@ -210,13 +210,12 @@ async def serve(
         listen = _publish(folder, identity, server.sockets[0].getsockname()[1], host.secret)
         await host.journal.opened(target.host, services.policy.revision)
         live = host.live = LiveSession(session, listen, host.enforcement)
-        async with asyncio.TaskGroup() as chores:
-            keeping = [chores.create_task(_expire(live, ttl)), chores.create_task(_heartbeat(host))]
-            try:
-                yield live
-            finally:
-                for chore in keeping:
-                    chore.cancel()
+        chores = [asyncio.create_task(_expire(live, ttl)), asyncio.create_task(_heartbeat(host, live))]
+        try:
+            yield live
+        finally:
+            for chore in chores:
+                chore.cancel()
     finally:
         server.close()
         await host.stop()
@@ -253,7 +252,11 @@ async def _expire(live: LiveSession, ttl: timedelta) -> None:
     live.end("expired")
 
 
-async def _heartbeat(host: _Host) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-        await host.journal.heartbeat()
+async def _heartbeat(host: _Host, live: LiveSession) -> None:
+    """Record that the session is alive; one that cannot be recorded is over."""
+    try:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await host.journal.heartbeat()
+    except LedgerError as error:
+        live.end(f"the ledger cannot record: {error}")

@@ -190,6 +190,26 @@ def test_a_quiet_session_has_a_heartbeat(stage: Stage, monkeypatch: pytest.Monke
     assert "session.heartbeat" in stage.run(work)
 
 
+def test_a_heartbeat_that_cannot_be_recorded_ends_the_session(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "HEARTBEAT_SECONDS", 0.01)
+
+    async def work() -> None:
+        async with stage.serve() as live:
+            stage.writer._refusal = LedgerError("disk full")
+            assert "disk full" in await live.ended()
+
+    stage.run(work)
+
+
+def test_an_error_inside_a_session_comes_out_as_it_is(stage: Stage) -> None:
+    async def work() -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with stage.serve():
+                raise ZeroDivisionError
+
+    assert stage.run(work)[-1] == "session.close"
+
+
 def test_an_error_of_one_connection_is_noted_and_the_session_goes_on(stage: Stage) -> None:
     async def work() -> None:
         async with stage.serve(failing) as live:
