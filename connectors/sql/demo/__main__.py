@@ -33,7 +33,7 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m connectors.sql.demo", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--encrypt", choices=("off", "on", "none"), default="off")
+    parser.add_argument("--encrypt", choices=("off", "on", "none", "strict"), default="off")
     parser.add_argument("--canned", action="store_true", help="serve dbo.big and dbo.huge at the speed of the socket")
     arguments = parser.parse_args()
     asyncio.run(_main(arguments.port, Options(encrypt=arguments.encrypt, canned=arguments.canned)))

@@ -208,7 +208,7 @@ def _cast(node: exp.Cast) -> exp.Expr:
     return exp.Left(this=exp.cast(node.this, "text"), expression=size) if size else node
 
 
-def _size(kind: exp.DataType) -> exp.Literal | None:
+def _size(kind: exp.DataType) -> exp.Expr | None:
     """The declared length of a text type, if it has one that limits."""
     size = kind.expressions[0].name if kind.this in _TEXTS and kind.expressions else ""
     return exp.Literal.number(size) if size.isdigit() else None

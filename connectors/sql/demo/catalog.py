@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from connectors.sql.demo.results import SERVER
+
 _TYPE = """CASE WHEN data_type = 'VARCHAR' THEN 'nvarchar' WHEN data_type = 'INTEGER' THEN 'int'
     WHEN data_type LIKE 'DECIMAL%' THEN 'decimal' WHEN data_type = 'TIMESTAMP' THEN 'datetime2'
     WHEN data_type = 'BOOLEAN' THEN 'bit' WHEN data_type = 'DOUBLE' THEN 'float'
@@ -45,7 +47,7 @@ PROPERTIES = {
     "edition": "Developer Edition (64-bit)",
     "engineedition": 3,
     "collation": "SQL_Latin1_General_CP1_CI_AS",
-    "servername": "SHOPDB01",
+    "servername": SERVER,
     "isclustered": 0,
     "ishadrenabled": 0,
 }
@@ -55,7 +57,7 @@ VERSION = "Microsoft SQL Server 2022 (RTM) - 16.0.1000.6 (X64) hoop demo"
 #: The server's global variables that never change.
 GLOBALS = {
     "@@version": VERSION,
-    "@@servername": "SHOPDB01",
+    "@@servername": SERVER,
     "@@servicename": "MSSQLSERVER",
     "@@error": 0,
     "@@identity": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -21,9 +21,10 @@ from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.tokens import ServerMessage
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
 
+T = TypeVar("T")
 Variables = MutableMapping[str, Variable]
 _BATCH = 1000
-_DATABASES = {"shop": 5, "master": 1, "tempdb": 2}
+DATABASES = {"shop": 5, "master": 1, "tempdb": 2}
 
 
 class Engine:
@@ -51,7 +52,8 @@ class Engine:
 
     def close(self) -> None:
         """Forget the database."""
-        self._root.close()
+        with self._lock:
+            self._root.close()
 
 
 class Session:
@@ -79,8 +81,8 @@ class Session:
             **dict.fromkeys(("user_name", "schema_name"), lambda *_: "dbo"),
             **dict.fromkeys(("host_name", "app_name"), lambda: "hoop"),
             "db_name": lambda *_: self._database,
-            "db_id": lambda *name: _DATABASES.get((name or (self._database,))[0].lower()),
-            "has_dbaccess": lambda name: int(name.lower() in _DATABASES),
+            "db_id": lambda *name: DATABASES.get((name or (self._database,))[0].lower()),
+            "has_dbaccess": lambda name: int(name.lower() in DATABASES),
             "serverproperty": lambda name: PROPERTIES.get(name.lower()),
             "object_id": self._object_id,
             "scope_identity": lambda: None,
@@ -104,14 +106,13 @@ class Session:
         elif statement.returns_rows:
             yield from self._results(statement, done)
         else:
-            counted = done.fetchone() if statement.command else None
-            self._rows = int(counted[0]) if counted else 0
-            yield Affected(self._rows if counted and self.counting else None, statement.command)
+            self._rows = int(self._fetch(done)[0][0]) if statement.command else 0
+            yield Affected(self._rows if statement.command and self.counting else None, statement.command)
 
     def evaluate(self, expression: str, variables: Variables, kind: str = "") -> Any:
         """The value of one expression, as the type ``kind`` if it is given. Raises SqlError."""
         asked = f"SELECT CAST(({expression}) AS {kind})" if kind else f"SELECT {expression}"
-        [row] = self._execute(translate(asked, self._names(variables)).sql).fetchall()
+        [row] = self._fetch(self._execute(translate(asked, self._names(variables)).sql))
         return row[0]
 
     def holds(self, condition: str, variables: Variables) -> bool:
@@ -120,7 +121,7 @@ class Session:
 
     def use(self, name: str) -> Iterator[Result]:
         """Change the database. All have the same tables. Raises SqlError 911 if it is not there."""
-        if name.lower() not in _DATABASES:
+        if name.lower() not in DATABASES:
             raise SqlError(911, f"Database '{name}' does not exist. Make sure that the name is entered correctly.")
         old, self._database = self._database, name
         yield EnvChange(EnvType.DATABASE, name, old)
@@ -173,7 +174,8 @@ class Session:
         """As after a login: no transaction, no temporary tables, all options as they were."""
         if self.transactions:
             list(self.end(commit=False))
-        for (name,) in self._execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall():
+        temporary = self._execute("SELECT table_name FROM duckdb_tables() WHERE temporary")
+        for (name,) in self._fetch(temporary):
             self._execute(f'DROP TABLE temp."{name}"')
         self._database, self.counting, self.caught = shop.DATABASE, True, None
         self.implicit = self.describing = False
@@ -199,9 +201,11 @@ class Session:
         for name in names:
             if name not in variables:
                 raise SqlError(137, f'Must declare the scalar variable "{name}".')
-        rows = done.fetchall()
-        self._rows = len(rows)
-        for name, value in zip(names, rows[-1] if rows else (), strict=False):
+        last: Sequence[Any] = ()
+        self._rows = 0
+        while rows := self._fetch(done):
+            last, self._rows = rows[-1], self._rows + len(rows)
+        for name, value in zip(names, last, strict=False):
             variables[name] = Variable(value, variables[name].type)
 
     def _names(self, variables: Mapping[str, Variable]) -> Names:
@@ -214,20 +218,20 @@ class Session:
         asked = "SELECT object_id FROM sys.objects WHERE name = ?"
         if bare.startswith("#"):
             bare, asked = f"tmp_{bare[1:]}", "SELECT table_oid FROM duckdb_tables() WHERE table_name = ?"
-        found = self._execute(asked, [bare]).fetchone()
-        return int(found[0]) if found else None
+        found = self._fetch(self._execute(asked, [bare]))
+        return int(found[0][0]) if found else None
 
     def _execute(self, text: str, values: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
-        self.check()
-        try:
-            return self._duck.execute(text, list(values))
-        except duckdb.Error as error:
-            raise sql_error(error) from None
+        return self._guarded(lambda: self._duck.execute(text, list(values)))
 
     def _fetch(self, done: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+        return self._guarded(lambda: done.fetchmany(_BATCH))
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        """Do something with DuckDB. Raises SqlError in the stead of its errors, and if the request was cancelled."""
         self.check()
         try:
-            return done.fetchmany(_BATCH)
+            return work()
         except duckdb.Error as error:
             raise sql_error(error) from None
 

@@ -59,10 +59,7 @@ _PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], SqlError]], ...] = (
     (r'Referenced (?:column|table) "([^"]+)"', _column),
     (r'does not have a column (?:with name|named) "([^"]+)"', _column),
     (r"Function with name (\w+) does not exist", lambda m: SqlError(195, f"'{m[1]}' is not a recognized function.")),
-    (
-        r'(?:Table|View) with name "([^"]+)" already exists',
-        lambda m: SqlError(2714, f"There is already an object '{m[1]}'."),
-    ),
+    (r'(?:Table|View) with name "([^"]+)" already exists', _exists),
     (r"(?i)(?:date|time|timestamp) field value out of range|invalid (?:date|time|timestamp)", _date),
     (r"[Cc]ould not convert string [\"'](.*?)[\"'] to ([\w(),]+)", _conversion),
     (r"(?i)out of range|overflow", _overflow),

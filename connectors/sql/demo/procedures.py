@@ -102,16 +102,16 @@ class Procedures:
         yield from self._dynamic(declared, _text(p, 0), p[2:])
 
     def _sp_prepare(self, p: list[Parameter]) -> Iterator[Result]:
-        yield self._handle(partial(self._dynamic, parse_parameters(_text(p, 1)), _text(p, 2)))
+        yield self._handle(p, partial(self._dynamic, parse_parameters(_text(p, 1)), _text(p, 2)))
 
     def _sp_prepexec(self, p: list[Parameter]) -> Iterator[Result]:
         prepared = partial(self._dynamic, parse_parameters(_text(p, 1)), _text(p, 2))
-        yield self._handle(prepared)
+        yield self._handle(p, prepared)
         yield from prepared(p[3:])
 
     def _sp_prepexecrpc(self, p: list[Parameter]) -> Iterator[Result]:
         prepared = partial(self.execute, _text(p, 1))
-        yield self._handle(prepared)
+        yield self._handle(p, prepared)
         yield from prepared(p[2:])
 
     def _sp_execute(self, p: list[Parameter]) -> Iterator[Result]:
@@ -200,10 +200,11 @@ class Procedures:
         named = next((x for x in p if x.name.lower() == "@table_name"), p[0] if p else None)
         yield from self._interpreter.run(text, {"@table_name": Variable(named and named.value, "nvarchar(128)")})
 
-    def _handle(self, prepared: Callable[[Sequence[Parameter]], Iterator[Result]]) -> Output:
+    def _handle(self, p: list[Parameter], prepared: Callable[[Sequence[Parameter]], Iterator[Result]]) -> Output:
+        """A new handle, under the name that the caller gave its parameter: drivers look it up by that."""
         handle = next(self._handles)
         self._prepared[handle] = prepared
-        return Output("", _INT, handle)
+        return Output(p[0].name, _INT, handle)
 
     def _dynamic(
         self, declared: Sequence[Declared], text: str, given: Sequence[Parameter], *, declare: bool = False

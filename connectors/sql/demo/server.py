@@ -10,8 +10,9 @@ from itertools import count
 from connectors.sql.accept import Greeting, granted_packet_size, greet
 from connectors.sql.demo.canned import Canned
 from connectors.sql.demo.connection import Connection
-from connectors.sql.demo.engine import Engine
+from connectors.sql.demo.engine import DATABASES, Engine
 from connectors.sql.demo.options import Options, Seen
+from connectors.sql.demo.results import SERVER
 from connectors.sql.tds.packet import PacketType, packetize
 from connectors.sql.tds.prelogin import Encryption
 from connectors.sql.tds.tokens import Done, DoneStatus, ServerMessage, TokenType
@@ -22,10 +23,9 @@ from hoopcli.sansio.commands import Receive, SendData
 from hoopcli.sansio.events import DataReceived, Event, Peer, PeerClosed
 from hoopcli.spi import TlsContexts
 
-_ENCRYPTION = {"off": Encryption.OFF, "on": Encryption.ON, "none": Encryption.NOT_SUP}
+_ENCRYPTION = {"off": Encryption.OFF, "on": Encryption.ON, "none": Encryption.NOT_SUP, "strict": Encryption.ON}
 _LATIN1 = bytes.fromhex("0904d00034")
 _FEDAUTH = 2
-_SERVER = "SHOPDB01"
 
 
 class DemoServer:
@@ -100,7 +100,7 @@ class DemoServer:
         if self.options.cut_login:
             self.options.cut_login -= 1
             return None
-        return greeting
+        return greeting if greeting.strict or self.options.encrypt != "strict" else None
 
     def _judge(self, greeting: Greeting, size: int) -> tuple[Sequence[bytes], bool]:
         """The answer to a LOGIN7, and whether it lets the client in."""
@@ -115,6 +115,8 @@ class DemoServer:
                 return _refusal(18456, "Login failed for user '<token-identified principal>'."), False
         elif (login.user_name, login.password) != (options.user, options.secret):
             return _refusal(18456, f"Login failed for user '{login.user_name}'."), False
+        if login.database and login.database.lower() not in DATABASES:
+            return _refusal(4060, f'Cannot open database "{login.database}" requested by the login.'), False
         return list(self._welcome(greeting, size)), options.route is None
 
     def _welcome(self, greeting: Greeting, size: int) -> Iterator[bytes]:
@@ -124,7 +126,7 @@ class DemoServer:
         database = login.database or "shop"
         yield EnvChange(EnvType.DATABASE, database, "master").encode()
         yield ServerMessage(
-            5701, f"Changed database context to '{database}'.", 0, 2, _SERVER, token=TokenType.INFO
+            5701, f"Changed database context to '{database}'.", 0, 2, SERVER, token=TokenType.INFO
         ).encode()
         yield EnvChange(EnvType.COLLATION, _LATIN1, b"").encode()
         yield EnvChange(EnvType.LANGUAGE, "us_english", "").encode()
@@ -136,7 +138,7 @@ class DemoServer:
 
 
 def _refusal(number: int, text: str) -> Sequence[bytes]:
-    return [ServerMessage(number, text, 14, server=_SERVER).encode(), Done(DoneStatus.ERROR).encode()]
+    return [ServerMessage(number, text, 14, server=SERVER).encode(), Done(DoneStatus.ERROR).encode()]
 
 
 async def _write(writer: asyncio.StreamWriter, command: SendData) -> None:

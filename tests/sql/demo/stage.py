@@ -82,11 +82,13 @@ class RawClient:
         )
         self.prelogin = decode_prelogin(self.receive())
 
-    def login(self, user: str = "sa", secret: str = "upstream-secret", token: str = "", **more: Any) -> list[Token]:
+    def login(
+        self, user: str = "sa", secret: str = "upstream-secret", token: str = "", database: str = "shop", **more: Any
+    ) -> list[Token]:
         """The tokens that answer a LOGIN7."""
         features = (FedAuth(FedAuthLibrary.SECURITY_TOKEN, token=token).encode(),) if token else ()
         who = {} if token else {"user_name": user, "password": secret}
-        self.send(PacketType.LOGIN7, encode_login7(Login7(database="shop", features=features, **who, **more)))
+        self.send(PacketType.LOGIN7, encode_login7(Login7(database=database, features=features, **who, **more)))
         return self.tokens()
 
     def ask(self, request: Request, status: Status = Status.NORMAL) -> list[Token]:
