@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from bench import bench_ledger
 from bench.stage import MASKS, Endpoint, broker, upstream
 from bench.wire import WireClient
 
@@ -180,6 +181,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Row]]] = {
     "wire": lambda: throughput(wire_read, "a draining socket"),
     "memory": memory,
     "sessions": sessions,
+    "ledger": bench_ledger.measure,
     "help": start_up,
 }
 HEAD = ("what", "direct", "brokered", "so")

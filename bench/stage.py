@@ -31,7 +31,13 @@ masks:
     fields: ["*.dbo.big.email"]
     method: {keep_last: 4}
 """,
-    "detectors on": """
+    "detectors on, nothing to find": """
+masks:
+  - id: shapes
+    detectors: [credit_card, us_ssn, azure_key, jwt, private_key]
+    method: redact
+""",
+    "detectors on, an address in every row": """
 masks:
   - id: shapes
     detectors: [credit_card, email, us_ssn, azure_key, jwt, private_key]
