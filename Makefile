@@ -28,10 +28,17 @@ $(NODE)/node_modules/.ready: $(NODE)/package-lock.json
 	@if command -v npm >/dev/null; then cd $(NODE) && npm ci --silent --no-audit --no-fund; else echo "no npm here: the Node clients are left out"; mkdir -p $(NODE)/node_modules; fi
 	@touch $@
 
+# pyodbc needs the system's ODBC driver manager; hoop itself does without, its tests of pyodbc do not.
+$(VENV)/.clients: $(READY)
+	@$(BIN)/python -c 'import pyodbc' 2>/dev/null || { command -v apt-get >/dev/null && echo "Installing libodbc2 for pyodbc ..." \
+		&& apt-get -qq update && apt-get -qq install -y libodbc2; } >/dev/null 2>&1 || true
+	@$(BIN)/python -c 'import pyodbc' 2>/dev/null || { echo "The tests need unixODBC (libodbc.so.2); try: sudo apt-get install libodbc2"; exit 1; }
+	@touch $@
+
 demo: $(READY)
 	@$(BIN)/hoop demo
 
-test: $(READY) $(NODE)/node_modules/.ready
+test: $(READY) $(VENV)/.clients $(NODE)/node_modules/.ready
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
 	@$(BIN)/coverage combine --quiet
