@@ -122,6 +122,6 @@ class Answer:
         return self._filter.database
 
     @property
-    def handles(self) -> list[int]:
-        """The integers among the return values, in order."""
+    def handles(self) -> list[int | None]:
+        """The return values, in order; None for what is no integer."""
         return self._filter.handles

@@ -40,6 +40,7 @@ class Exchanges:
         self._scope = self._home
         self._handles = Handles()
         self._announced: tuple[str, ...] = ()
+        self._resets = Status.NORMAL  # asked for by a request that was not forwarded
 
     def serve(self) -> Layer:
         """Handle requests until a peer leaves."""
@@ -65,9 +66,7 @@ class Exchanges:
         if message.ignored:
             yield self._deliver(error_message(DENIED, "the request was given up midway"))
             return
-        if message.status & _RESETS:
-            self._handles.forget()
-            self._scope = self._home
+        message = self._resetting(message)
         request = decode_request(message.type, message.payload)
         understood = understand(request, message.payload, self._scope, self._handles, self._announced)
         self._announced = ()
@@ -79,8 +78,20 @@ class Exchanges:
                 yield self._deliver(
                     error_message(DENIED, f"hoop: {reply.message}", reply.hint, procedure=understood.procedure)
                 )
-            case None:
+            case None:  # the request and the ATTENTION are two messages, and clients wait for an answer to each
+                yield self._deliver(error_message(DENIED, "hoop: cancelled while it waited"))
                 yield self._deliver(attention_acknowledged())
+
+    def _resetting(self, message: Message) -> Message:
+        """The message with the reset that it or an earlier one, which was not forwarded, asked for."""
+        self._resets |= message.status & _RESETS
+        if not self._resets:
+            return message
+        if self._resets & Status.RESET_CONNECTION:  # the stronger of the two; both at once are not allowed
+            self._resets = Status.RESET_CONNECTION
+        self._handles.forget()
+        self._scope = self._home
+        return replace(message, status=message.status & ~_RESETS | self._resets)
 
     def _authorize(self, understood: Understood) -> Steps[Permit | Deny | None]:
         """Wait for the decision; None if the client cancelled. Hearing it hang up ends the layer."""
@@ -109,6 +120,7 @@ class Exchanges:
     def _run(self, message: Message, understood: Understood, permit: Permit) -> Steps[None]:
         """Forward the very bytes that were authorised, and deliver the answer through the filter."""
         yield self._upstream.send(packetize(message.type, [message.payload], self._upstream_size, message.status))
+        self._resets = Status.NORMAL
         answer = Answer(self._context, understood, permit, self._client_size)
         stream = PayloadStream()
         cancelling = False
@@ -165,10 +177,11 @@ class Exchanges:
         """Keep what the answer says of the session's state: its database, new and released handles."""
         if answer.database:
             self._scope = replace(self._scope, database=answer.database)
+        for handle in answer.handles[: understood.handles_out]:
+            if handle is not None:  # also of a failed answer: the handle is there, and must not pass for another
+                self._handles.learn(handle, understood.text_out)
         if answer.failed:
             return
         self._announced = understood.bulk_tables
-        for handle in answer.handles[: understood.handles_out]:
-            self._handles.texts[handle] = understood.text_out
         for handle in understood.released:
             self._handles.texts.pop(handle, None)

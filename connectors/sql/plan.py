@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.masks import BlockedError
+from connectors.sql.tds.types import Layout
 from connectors.sql.tsql.classify import Batch, Output
 from connectors.sql.tsql.names import segment
 from hoopcli.masking.masker import Masking, StreamMasker
 from hoopcli.model.decision import Mask, Method
 
 _PARTIAL = frozenset({"keep_first", "keep_last"})
+#: SET TEXTSIZE cuts such values short: what is last of them is then what the client likes.
+_CUT_BY_TEXTSIZE = frozenset({Layout.PLP, Layout.TEXT})
 HIDDEN = "the text of this message is hidden, because the statement reads masked columns"
 
 
@@ -57,7 +60,11 @@ class ResultPlan:
         """The mask of each column. Raises BlockedError if the result is not what the statement said."""
         if not self._touched:
             return [None] * len(columns)
-        return [self._field(*origin) for origin in self._origins([column.name for column in columns])]
+        origins = self._origins([column.name for column in columns])
+        return [
+            self._field(names, plain=plain and column.type.layout not in _CUT_BY_TEXTSIZE)
+            for column, (names, plain) in zip(columns, origins, strict=True)
+        ]
 
     def return_value(self, name: str) -> FieldMask | None:
         """The mask of an output parameter: what flows into it is not followed, so every masked table counts."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from connectors.sql.tds.request import (
     BulkLoad,
+    Parameter,
+    ParameterFlags,
     ProcId,
     Request,
     RpcCall,
@@ -15,7 +17,9 @@ from connectors.sql.tds.request import (
     TransactionRequest,
     TransactionType,
 )
+from connectors.sql.tds.types import TypeId, TypeInfo
 from connectors.sql.tsql.classify import Batch, Scope, classify, classify_procedure
+from connectors.sql.tsql.effects import carries
 from hoopcli.model.decision import Action, Json, Statement
 
 MEDIA_TYPE = "application/sql"
@@ -31,15 +35,16 @@ _TEXT_AT = {
     ProcId.SP_CURSORPREPARE: 2,
     ProcId.SP_CURSORPREPEXEC: 3,
 }
-_HANDLES_OUT = {
-    ProcId.SP_PREPARE: 1,
-    ProcId.SP_PREPEXEC: 1,
-    ProcId.SP_PREPEXECRPC: 1,
-    ProcId.SP_CURSOROPEN: 1,
-    ProcId.SP_CURSORPREPARE: 1,
-    ProcId.SP_CURSORPREPEXEC: 2,
-    ProcId.SP_CURSOREXECUTE: 1,
+#: Which parameters of a system procedure come back: its handles first, then others that are its own.
+_HANDLES_OUT: Mapping[ProcId, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    ProcId.SP_PREPARE: ((0,), ()),
+    ProcId.SP_PREPEXEC: ((0,), ()),
+    ProcId.SP_CURSOROPEN: ((0,), (2, 3, 4)),
+    ProcId.SP_CURSORPREPARE: ((0,), (4, 5)),
+    ProcId.SP_CURSORPREPEXEC: ((0, 1), (4, 5, 6)),
+    ProcId.SP_CURSOREXECUTE: ((1,), (2, 3, 4)),
 }
+_HANDLE_TYPES = frozenset({(TypeId.INTN, 4), (TypeId.INT4, 0)})
 _BY_HANDLE = frozenset({ProcId.SP_EXECUTE, ProcId.SP_CURSOREXECUTE, ProcId.SP_CURSORFETCH})
 _RELEASES = frozenset({ProcId.SP_UNPREPARE, ProcId.SP_CURSORUNPREPARE, ProcId.SP_CURSORCLOSE})
 _HOUSEKEEPING = _RELEASES | {ProcId.SP_CURSOROPTION}
@@ -54,7 +59,14 @@ _TRANSACTIONS = frozenset(
 class Handles:
     """The texts behind the handles that the server gave out: prepared statements and cursors of one connection."""
 
-    texts: dict[int, str] = field(default_factory=dict)
+    texts: dict[int, str | None] = field(default_factory=dict)
+
+    def learn(self, handle: int, text: str) -> None:
+        """The server gave a handle out. One that seems to stand for two texts is not known any more.
+
+        The doubt stays until the handle is released, so that a later answer cannot decide it.
+        """
+        self.texts[handle] = text if self.texts.get(handle, text) == text else None
 
     def forget(self) -> None:
         """The connection was reset."""
@@ -119,8 +131,8 @@ class _Call:
     def __init__(self, call: RpcCall, scope: Scope, handles: Handles) -> None:
         self.call = call
         self.known = call.well_known
-        self.handles_out = _HANDLES_OUT.get(self.known, 0) if self.known else 0
         self.text = self._text(handles)
+        self.handles_out = self._handles_out() if self.text is not None else 0
         self.batch = self._batch(scope)
         self.released = self._handle() if self.known in _RELEASES else None
 
@@ -141,10 +153,25 @@ class _Call:
 
     def _parameter_text(self, at: int) -> str | None:
         parameters = self.call.parameters
-        if len(parameters) <= at or any(p.name.lower() in _TEXT_NAMES for i, p in enumerate(parameters) if i != at):
+        names = [p.name.lower() for p in parameters]
+        if len(names) <= at or names[at] not in ("", *_TEXT_NAMES):
+            return None
+        if any(name in _TEXT_NAMES for i, name in enumerate(names) if i != at):
             return None
         value = parameters[at].value
         return value if isinstance(value, str) else None
+
+    def _handles_out(self) -> int:
+        """How many of the first values that come back are handles, if that is sure.
+
+        It is not where the caller has values of its own come back, or does not ask for the handle as an integer: then
+        a value that the statement chose could be taken for a handle.
+        """
+        handles, others = _HANDLES_OUT.get(self.known, ((), ())) if self.known else ((), ())
+        parameters = self.call.parameters
+        back = {at for at, p in enumerate(parameters) if p.flags & ParameterFlags.BY_REF_VALUE}
+        sure = back.issuperset(handles) and back.issubset((*handles, *others))
+        return len(handles) if sure and all(_is_integer(parameters[at]) for at in handles) else 0
 
     def _handle(self) -> int | None:
         value = self.call.parameters[0].value if self.call.parameters else None
@@ -206,6 +233,9 @@ def _facts(batches: list[Batch]) -> Mapping[str, Json]:
     for batch in batches:
         for name, value in batch.facts.items():
             facts[name] = _merged(name, facts.get(name, value), value)
+    returning = [batch for batch in batches if carries(batch.outputs)]
+    if returning and len(batches) > 1 and any(batch.reads or batch.facts["reads_unknown"] for batch in batches):
+        facts["unresolved"] = True  # whose result a result is cannot be told from the answer
     return facts
 
 
@@ -218,6 +248,10 @@ def _merged(name: str, one: Json, other: Json) -> Json:
     if isinstance(one, int) and isinstance(other, int):
         return one + other
     return other
+
+
+def _is_integer(parameter: Parameter) -> bool:
+    return isinstance(parameter.info, TypeInfo) and (parameter.info.id, parameter.info.size) in _HANDLE_TYPES
 
 
 def _shown(name: str, value: object) -> str:

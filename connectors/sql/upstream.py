@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from connectors.sql.accept import Accepted
 from connectors.sql.link import STRICT_TLS, WRAPPED_TLS, Link, PeerGoneError
 from connectors.sql.tds.features import Feature, FeatureId, FedAuth, FedAuthLibrary
-from connectors.sql.tds.login import TDS_7_4, TDS_8_0, Login7, TypeFlags, encode_login7
+from connectors.sql.tds.login import TDS_7_4, TDS_8_0, Login7, OptionFlags1, OptionFlags3, TypeFlags, encode_login7
 from connectors.sql.tds.packet import (
     DEFAULT_PACKET_SIZE,
     MAX_PACKET_SIZE,
@@ -207,10 +207,10 @@ def _login7(context: LayerContext, client: Accepted, credential: Credential, hos
         features=tuple(features),
         tds_version=TDS_8_0 if context.target.options.get("encrypt") == "strict" else TDS_7_4,
         packet_size=MAX_PACKET_SIZE,
-        option_flags1=asked.option_flags1,
+        option_flags1=asked.option_flags1 | OptionFlags1.USE_DB_NOTIFY,
         option_flags2=asked.option_flags2,
         type_flags=asked.type_flags & TypeFlags.READ_ONLY_INTENT,
-        option_flags3=asked.option_flags3,
+        option_flags3=asked.option_flags3 & OptionFlags3.UNKNOWN_COLLATION_HANDLING,
         client_time_zone=asked.client_time_zone,
         client_lcid=asked.client_lcid,
     )

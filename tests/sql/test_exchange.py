@@ -11,12 +11,14 @@ import pytest
 from connectors.sql.accept import Accepted
 from connectors.sql.exchange import DENIED, Exchanges
 from connectors.sql.link import Link, PeerGoneError
+from connectors.sql.tds.collation import LATIN1
 from connectors.sql.tds.colmetadata import Column, write_columns
 from connectors.sql.tds.login import Login7
 from connectors.sql.tds.packet import MessageReader, PacketType, PayloadStream, Status, packetize
 from connectors.sql.tds.request import (
     BulkLoad,
     Parameter,
+    ParameterFlags,
     ProcId,
     Request,
     RpcCall,
@@ -28,7 +30,7 @@ from connectors.sql.tds.tokens import Done, DoneStatus, ReturnValue, ServerMessa
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
 from connectors.sql.tds.tokens_login import LoginAck
 from connectors.sql.tds.tokenstream import OutputValue, Row, Token, read_tokens, write_row
-from connectors.sql.tds.types import TypeInfo
+from connectors.sql.tds.types import MAX, TypeId, TypeInfo
 from connectors.sql.tds.values import Value, encode_value
 from connectors.sql.upstream import LoggedIn
 from hoopcli.errors import HoopError, ProtocolError
@@ -384,7 +386,8 @@ def handle_out(value: int, kind: TypeInfo = INT) -> bytes:
 
 
 def prepare(text: str) -> RpcRequest:
-    parameters = (Parameter(INT, None), Parameter(NVARCHAR, None), Parameter(NVARCHAR, text), Parameter(INT, 1))
+    handle = Parameter(INT, None, flags=ParameterFlags.BY_REF_VALUE)
+    parameters = (handle, Parameter(NVARCHAR, None), Parameter(NVARCHAR, text), Parameter(INT, 1))
     return RpcRequest((RpcCall(proc_id=ProcId.SP_PREPARE, parameters=parameters),))
 
 
@@ -406,13 +409,57 @@ def test_a_prepared_handle_is_followed_to_its_text() -> None:
     assert [a.verb for a in statement.actions] == ["sql:delete"]
 
 
-def test_a_prepare_that_failed_leaves_no_handle() -> None:
+def test_a_handle_given_out_beside_an_error_stands_for_its_text_too() -> None:
+    dialogue = Dialogue()
+    dialogue.ask(prepare("SELECT 1 DROP TABLE t"))
+    dialogue.permit()
+    dialogue.answer(handle_out(7), ServerMessage(8134, "Divide by zero").encode(), done_proc(2))
+    [statement] = _statements(dialogue.ask(execute(7)))
+    assert [a.verb for a in statement.actions] == ["sql:drop", "sql:select"]
+
+
+def test_a_handle_that_comes_back_null_is_not_the_next_value() -> None:
     dialogue = Dialogue()
     dialogue.ask(prepare("SELECT 1"))
     dialogue.permit()
-    dialogue.answer(handle_out(7), ServerMessage(102, "syntax").encode(), done_proc(2))
+    dialogue.answer(ReturnValue(0, "", INT).encode() + encode_value(INT, None), handle_out(7), done_proc())
     [statement] = _statements(dialogue.ask(execute(7)))
     assert [a.verb for a in statement.actions] == ["sql:unclassified"]
+
+
+def test_a_handle_given_out_twice_for_different_texts_stands_for_neither() -> None:
+    dialogue = Dialogue()
+    for text in ("SELECT 1", "DELETE FROM orders", "SELECT 1"):
+        dialogue.ask(prepare(text))
+        dialogue.permit()
+        dialogue.answer(handle_out(7), done_proc())
+    [statement] = _statements(dialogue.ask(execute(7)))
+    assert [a.verb for a in statement.actions] == ["sql:unclassified"]
+
+
+def test_a_reset_that_was_denied_happens_with_the_next_request_that_is_forwarded() -> None:
+    dialogue = Dialogue()
+    dialogue.run("USE other", EnvChange(EnvType.DATABASE, "other", "shop").encode(), Done().encode())
+    dialogue.ask(SqlBatch("DROP TABLE t"), Status.RESET_CONNECTION_SKIP_TRAN)
+    dialogue.deny()
+    dialogue.ask(SqlBatch("DROP TABLE t"), Status.RESET_CONNECTION)
+    dialogue.deny()
+    [statement] = _statements(dialogue.ask(SqlBatch("SELECT a FROM t")))
+    assert statement.actions[0].resources == ("shop.dbo.t",)
+    forwarded = sent(dialogue.permit(), Peer.UPSTREAM)
+    assert forwarded[1] == Status.EOM | Status.RESET_CONNECTION
+    dialogue.answer(Done().encode())
+    dialogue.ask(SqlBatch("SELECT a FROM t"))
+    assert sent(dialogue.permit(), Peer.UPSTREAM)[1] == Status.EOM
+
+
+def test_a_long_value_keeps_no_part_because_textsize_can_cut_it_anywhere() -> None:
+    dialogue = Dialogue()
+    column = Column("ssn", TypeInfo(TypeId.NVARCHAR, MAX, collation=LATIN1))
+    result = write_columns([column]) + write_row([column], [SSN[:6]])
+    told = dialogue.run("SELECT ssn FROM customers", result, Done().encode(), masks=[KEEP_LAST])
+    [(value,)] = told.rows
+    assert value is None or not set(SSN) & set(str(value))
 
 
 def test_a_reset_connection_forgets_handles_and_database() -> None:

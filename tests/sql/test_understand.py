@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from connectors.sql.tds.request import (
     Begin,
     BulkLoad,
     Parameter,
+    ParameterFlags,
     ProcId,
     Request,
     RpcCall,
@@ -17,13 +20,15 @@ from connectors.sql.tds.request import (
     TransactionType,
     encode_request,
 )
-from connectors.sql.tds.types import TypeInfo
+from connectors.sql.tds.types import TypeId, TypeInfo
 from connectors.sql.tds.values import Value
 from connectors.sql.tsql.classify import Scope
 from connectors.sql.understand import Handles, Understood, understand
+from hoopcli.model.decision import Json
 from tests.support.tds import INT, NVARCHAR
 
 SHOP = Scope("shop")
+BIGINT = TypeInfo(TypeId.INTN, 8)
 SELECT, DROP = "SELECT name FROM customers", "DROP TABLE customers"
 
 
@@ -136,9 +141,44 @@ def test_a_handle_stands_for_its_text() -> None:
     assert verbs(rpc(ProcId.SP_EXECUTE, number(5)), handles) == {"sql:unclassified"}
 
 
+OUT = ParameterFlags.BY_REF_VALUE
+HANDLE = Parameter(INT, None, flags=OUT)
+CHOSEN = Parameter(INT, 5, "@p", OUT)
+
+
 def test_prepare_announces_its_handle() -> None:
-    seen = see(rpc(ProcId.SP_PREPEXEC, number(None), text(None), text(SELECT)))
+    seen = see(rpc(ProcId.SP_PREPEXEC, HANDLE, text(None), text(SELECT)))
     assert (seen.handles_out, seen.text_out) == (1, SELECT)
+
+
+def test_a_cursor_announces_its_handle_before_its_options() -> None:
+    options = [Parameter(INT, 16, flags=OUT), Parameter(INT, 8193, flags=OUT), Parameter(INT, 0, flags=OUT)]
+    assert see(rpc(ProcId.SP_CURSOROPEN, HANDLE, text(SELECT), *options)).handles_out == 1
+    assert see(rpc(ProcId.SP_CURSORPREPEXEC, HANDLE, HANDLE, text(None), text(SELECT), *options)).handles_out == 2
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        (number(None), text(None), text(SELECT), CHOSEN),
+        (HANDLE, text(None), text(SELECT), CHOSEN),
+        (Parameter(NVARCHAR, None, flags=OUT), text(None), text(SELECT)),
+        (Parameter(BIGINT, None, flags=OUT), text(None), text(SELECT)),
+        (HANDLE, text(None), text(SELECT, "@params")),
+    ],
+    ids=["no handle asked for", "a value of the statement's", "a text", "a wider number", "another name"],
+)
+def test_a_value_that_the_statement_chooses_is_never_taken_for_a_handle(parameters: tuple[Parameter, ...]) -> None:
+    assert see(rpc(ProcId.SP_PREPEXEC, *parameters)).handles_out == 0
+
+
+def test_the_results_of_several_calls_cannot_be_told_apart() -> None:
+    def facts(*texts: str) -> Mapping[str, Json]:
+        calls = tuple(RpcCall(proc_id=ProcId.SP_EXECUTESQL, parameters=(text(each),)) for each in texts)
+        return see(RpcRequest(calls)).statement.facts
+
+    assert facts("SELECT ssn AS x FROM customers", "SELECT 1")["unresolved"] is True
+    assert facts("INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)")["unresolved"] is False
 
 
 def test_a_users_procedure_is_executed_by_its_name() -> None:

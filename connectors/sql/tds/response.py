@@ -34,8 +34,8 @@ class ResponseFilter:
     """Masks, limits and watches the response to one request, as it streams.
 
     ``masked`` counts masked cells by the id of the mask; ``errors`` are the first delivered error texts, ``done`` the
-    last DONE as delivered, ``env_changes`` what the upstream changed, ``handles`` the integers among the output values,
-    as sp_prepare returns them.
+    last DONE as delivered, ``env_changes`` what the upstream changed, ``handles`` the output values in their order, as
+    sp_prepare returns them: None for what is NULL, masked or no integer.
 
     What it cannot decode ends it. The error is raised by the ``feed`` that has nothing sound before it to deliver, by
     every call after, and at the latest by ``finish``; so all counts hold for exactly what ``feed`` returned.
@@ -54,7 +54,7 @@ class ResponseFilter:
         self.errors: list[str] = []
         self.done: Done | None = None
         self.env_changes: list[EnvChange] = []
-        self.handles: list[int] = []
+        self.handles: list[int | None] = []
         self.attention_acknowledged = False
         self._plan = plan
         self._server_name = server_name
@@ -206,5 +206,5 @@ class ResponseFilter:
         raw = None if header.type.layout in (Layout.PLP, Layout.TEXT) else read_cell(reader, header.type)
         reader.position = start
         mask = self._rows.begin_value(header, out)
-        if raw and mask is None and header.type.id in _INTEGERS:
-            self.handles.append(decode_int(header.type, raw))
+        known = raw and mask is None and header.type.id in _INTEGERS
+        self.handles.append(decode_int(header.type, raw) if raw and known else None)

@@ -92,7 +92,7 @@ def commit(ctx: Context) -> None:
     c.expect("COMMIT", "ROLLBACK", "SAVE")
     ctx.effects.act("sql:transaction")
     if c.accept(*_TRANSACTION):
-        _transaction_name(c)
+        _transaction_name(ctx)
     else:
         c.accept("WORK")
     if c.accept("WITH"):
@@ -182,14 +182,18 @@ def _begin_transaction(ctx: Context) -> None:
     c.accept("DISTRIBUTED")
     c.expect(*_TRANSACTION)
     ctx.effects.act("sql:transaction")
-    _transaction_name(c)
+    _transaction_name(ctx)
     if c.accept("WITH"):
         c.expect("MARK")
         if c.kind == STRING:
             c.take()
 
 
-def _transaction_name(c: Cursor) -> None:
+def _transaction_name(ctx: Context) -> None:
+    """A name, which the server's views show to later batches, also where a variable held it."""
+    c = ctx.cursor
+    if c.kind == VARIABLE:
+        ctx.effects.store()
     if c.kind == VARIABLE or (c.is_identifier() and c.ahead().key != ":"):
         c.take()
 

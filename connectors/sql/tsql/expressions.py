@@ -328,6 +328,8 @@ def _function(c: Cursor) -> Expr:
     if c.key in ("IGNORE", "RESPECT") and c.ahead().key == "NULLS":
         c.at += 2
     args += _over(c)
+    if name == "ERROR_MESSAGE":  # the text of an error may quote any value that was read
+        args = (Star(),)
     return Node("count" if name in ("COUNT", "COUNT_BIG") else "function", args)
 
 

@@ -35,7 +35,7 @@ def set_(ctx: Context) -> None:
         _on_off(c)
     elif c.key in SETTINGS:
         c.take()
-        _setting(c)
+        _setting(ctx)
     else:
         _switches(ctx)
 
@@ -184,18 +184,26 @@ def _on_off(c: Cursor) -> None:
 
 
 def _switches(ctx: Context) -> None:
-    """Options that are on or off. NO_BROWSETABLE adds hidden columns to every result."""
+    """Options that are on or off. NO_BROWSETABLE hides columns in every later result, so it may only be off."""
     c = ctx.cursor
+    hidden = False
     while True:
         if c.key not in SWITCHES:
             raise c.doubt("an option of SET")
-        ctx.effects.copied |= c.take().key == "NO_BROWSETABLE"
+        hidden |= c.take().key == "NO_BROWSETABLE"
         if not c.accept(","):
             break
-    _on_off(c)
+    if hidden:
+        c.expect("OFF")
+    else:
+        _on_off(c)
 
 
-def _setting(c: Cursor) -> None:
+def _setting(ctx: Context) -> None:
+    """The value of a setting; that of a variable stays in the session, where later batches read it."""
+    c = ctx.cursor
+    if c.kind == VARIABLE:
+        ctx.effects.store()
     if c.kind in (NUMBER, BINARY, STRING, VARIABLE) or c.is_identifier():
         c.take()
     else:

@@ -433,13 +433,13 @@ def test_output_values_are_masked(info, value, plan):
     assert run(response, plan, range(0, len(response), 1 + len(response) // 50))[1] == out
 
 
-def test_handles_are_the_unmasked_integers():
+def test_handles_are_the_unmasked_integers_in_their_places():
     response = (
         output("@h", TypeInfo(T.INTN, 4), 7) + output("@s", NAME.type, "x") + output("@n", TypeInfo(T.INTN, 4), None)
     )
     response += output("@i", TypeInfo(T.INT4, 4), -8) + output("@m", TypeInfo(T.INT4, 4), 9)
     found, out = run(response, FakePlan({"@m": Stars("m")}))
-    assert found.handles == [7, -8]
+    assert found.handles == [7, None, None, -8, None]
     assert [token.value for token in read_tokens(out)] == [7, "x", None, -8, None]
     for cut in range(len(response)):
         assert run(response, FakePlan({"@m": Stars("m")}), [cut])[1] == out
