@@ -19,7 +19,13 @@ async def _main(port: int, options: Options) -> None:
     identity = issue("demo", datetime.now(UTC), timedelta(days=1))
     server = DemoServer(partial(identity.server_context, ["tds/8.0"]), options)
     await server.start(port)
-    said = {"host": "127.0.0.1", "port": server.port, "user": options.user, "password": options.secret}
+    said = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "user": options.user,
+        "password": options.secret,
+        "ca": identity.ca.decode(),
+    }
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
     ended = asyncio.Event()

@@ -27,6 +27,7 @@ from hoopcli.errors import ProtocolError
 CANCELLED = Done(DoneStatus.ATTENTION).encode()
 _ROWS_A_PIECE = 256
 _BULK = 0xF0
+_SHORT_DONE = b"\xfd" + bytes(8)  # mssql-python ends a bulk load as TDS before 7.2 did, with four bytes of rows
 
 Piece = bytes | Pause
 
@@ -91,8 +92,8 @@ class Answers:
                 match result:
                     case Affected():
                         yield self._done(_ended(result, TokenType.DONEINPROC), DoneStatus.MORE)
-                    case Output(name, kind, value):
-                        outputs += ReturnValue(0, name, kind).encode() + encode_value(kind, value)
+                    case Output(name, kind, value, ordinal):
+                        outputs += ReturnValue(ordinal, name, kind).encode() + encode_value(kind, value)
                     case Status(value):
                         status = value
                     case _:
@@ -139,11 +140,12 @@ class Answers:
         """Bulk rows for the table of the INSERT BULK before."""
         names: list[str] = []
         rows = []
-        for token in read_tokens(tokens):
-            if isinstance(token, ColMetadata):
-                names = [column.name for column in token.columns or ()]
-            elif isinstance(token, Row):
-                rows.append(token.values)
+        for token in read_tokens(tokens.removesuffix(_SHORT_DONE)):
+            match token:
+                case ColMetadata(columns):
+                    names = [column.name for column in columns or ()]
+                case Row(values):
+                    rows.append(values)
         yield Affected(self._session.insert(self._bulk, names, rows), _BULK)
 
 

@@ -48,7 +48,7 @@ class Connection:
 
     async def serve(self, engine: Engine, canned: Canned) -> None:
         """Answer requests until the client leaves."""
-        session = await asyncio.to_thread(Session, engine, self._options.user, self._spid)
+        session = Session(engine, self._options.user, self._spid)
         answers = Answers(session, Procedures(session))
         try:
             while (message := await self._message()) is not None:
@@ -56,7 +56,7 @@ class Connection:
         finally:
             if self._next is not None:
                 self._next.cancel()
-            await asyncio.to_thread(session.close)
+            session.close()
 
     async def _message(self) -> Message | None:
         """The next message, also one that a running answer has been waiting beside; None at the end."""
@@ -93,6 +93,7 @@ class Connection:
         text = request.text if isinstance(request, SqlBatch) else ""
         self._seen.statements.append(text or repr(request))
         if self._options.delay and await self._cancelled(self._options.delay):
+            await self._send(iter([Done().encode()]), session)
             await self._send(iter([CANCELLED]), session)
         elif self._options.canned and (ready := canned.answer(text)) is not None:
             await self._send(ready, session, ready=True)
@@ -117,7 +118,9 @@ class Connection:
             if lost:
                 raise ConnectionAbortedError("cut off as the options ask")
             cancelled = await self._cancelled()
-        await self._flush((writer.write(CANCELLED) if cancelled else []) + writer.finish())
+        await self._flush((writer.write(Done().encode()) if cancelled else []) + writer.finish())
+        if cancelled:  # the ATTENTION is a message of its own, and so is its acknowledgement
+            await self._flush(writer.write(CANCELLED) + writer.finish())
 
     async def _made(self, pieces: Iterator[Piece], session: Session) -> Piece | None:
         """The next piece, made in a thread; it is told to stop when the client cancels or leaves."""

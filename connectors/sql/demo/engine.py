@@ -38,22 +38,19 @@ class Engine:
             values = ", ".join(f"({', '.join(literal(cell).sql('duckdb') for cell in row)})" for row in rows)
             self._root.execute(f"INSERT INTO dbo.{table} VALUES {values}")
         self._root.execute(VIEWS)
-        self._lock = threading.Lock()
         created = (node for node in parse(shop.PROCEDURE) if isinstance(node, Define))
         self.procedures = {bare_name(procedure.name): procedure for procedure in created}
         self.descriptors = count(1)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the database."""
-        with self._lock:
-            cursor = self._root.cursor()
+        cursor = self._root.cursor()
         cursor.execute("USE shop.dbo; SET TimeZone = 'UTC'; SET integer_division = true;")
         return cursor
 
     def close(self) -> None:
         """Forget the database."""
-        with self._lock:
-            self._root.close()
+        self._root.close()
 
 
 class Session:
@@ -102,7 +99,7 @@ class Session:
             self._execute(each)
         done = self._execute(statement.sql)
         if statement.assigns:
-            self._assign(statement.assigns, done, variables)
+            self._assign(statement, done, variables)
         elif statement.returns_rows:
             yield from self._results(statement, done)
         else:
@@ -196,17 +193,20 @@ class Session:
             rows = self._fetch(done)
         yield Affected(self._rows if self.counting else None, statement.command)
 
-    def _assign(self, names: Sequence[str], done: duckdb.DuckDBPyConnection, variables: Variables) -> None:
+    def _assign(self, statement: Translated, done: duckdb.DuckDBPyConnection, variables: Variables) -> None:
         """Each variable takes its column's value in the last row, and keeps its own where there is none."""
-        for name in names:
+        for name in statement.assigns:
             if name not in variables:
                 raise SqlError(137, f'Must declare the scalar variable "{name}".')
-        last: Sequence[Any] = ()
-        self._rows = 0
+        found: list[Sequence[Any]] = []
         while rows := self._fetch(done):
-            last, self._rows = rows[-1], self._rows + len(rows)
-        for name, value in zip(names, last, strict=False):
-            variables[name] = Variable(value, variables[name].type)
+            found += rows
+        for row in found if statement.steps else found[-1:]:
+            named = {f"@column_{at}": Variable(value) for at, value in enumerate(row)}
+            values = [self.evaluate(step, {**variables, **named}) for step in statement.steps] or row
+            for name, value in zip(statement.assigns, values, strict=True):
+                variables[name] = Variable(value, variables[name].type)
+        self._rows = len(found)
 
     def _names(self, variables: Mapping[str, Variable]) -> Names:
         present = {"@@spid": self._spid, "@@trancount": self.transactions, "@@rowcount": self._rows}

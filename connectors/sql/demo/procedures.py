@@ -14,6 +14,7 @@ from connectors.sql.demo.nodes import Declared, Define
 from connectors.sql.demo.results import Affected, Batch, Columns, Output, Result, SqlError, type_of
 from connectors.sql.demo.script import bare_name, parse_parameters
 from connectors.sql.demo.shop import nvarchar
+from connectors.sql.tds.collation import LATIN1
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.request import Parameter, ParameterFlags, RpcCall
 from connectors.sql.tds.types import TypeId, TypeInfo
@@ -35,6 +36,17 @@ _COLUMNS = """SELECT TABLE_CATALOG AS TABLE_QUALIFIER, TABLE_SCHEMA AS TABLE_OWN
 _KEYS = """SELECT TABLE_CATALOG AS TABLE_QUALIFIER, TABLE_SCHEMA AS TABLE_OWNER, TABLE_NAME, COLUMN_NAME,
     1 AS KEY_SEQ, 'PK_' + TABLE_NAME AS PK_NAME FROM INFORMATION_SCHEMA.COLUMNS
     WHERE TABLE_NAME = @table_name AND COLUMN_NAME = 'id'"""
+_TEXTS = """SELECT ORDINAL_POSITION, COLUMN_NAME, CASE DATA_TYPE WHEN 'nvarchar' THEN 1 ELSE 0 END
+    FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = @table_name ORDER BY ORDINAL_POSITION"""
+_RAW = TypeInfo(TypeId.BIGVARBINARY, 5)
+_COLLATIONS = [
+    Column("colid", _INT), Column("name", _NAME), Column("tds_collation_28", _RAW), Column("tds_collation_90", _RAW),
+    Column("collation_28", _NAME), Column("collation_90", _NAME), Column("tds_collation_100", _RAW),
+    Column("collation_100", _NAME),
+]  # fmt: skip
+_LATIN1 = "SQL_Latin1_General_CP1_CI_AS"
+_COLLATED = (LATIN1.raw, LATIN1.raw, _LATIN1, _LATIN1, LATIN1.raw, _LATIN1)
+_UNCOLLATED = (None,) * 6
 
 
 class _Cursor:
@@ -142,7 +154,8 @@ class Procedures:
         handle = next(self._handles)
         self._cursors[handle] = cursor
         yield Affected(0, 0xC1)
-        yield from (Output("", _INT, value) for value in (handle, *options, len(cursor.rows)))
+        yield Output("", _INT, handle)
+        yield from (Output("", _INT, value, at) for at, value in enumerate((*options, len(cursor.rows)), 2))
 
     def _sp_cursorfetch(self, p: list[Parameter]) -> Iterator[Result]:
         """FIRST, NEXT and LAST, which is all that a forward reader asks for."""
@@ -186,6 +199,13 @@ class Procedures:
 
     def _sp_pkeys(self, p: list[Parameter]) -> Iterator[Result]:
         yield from self._catalog(_KEYS, p)
+
+    def _sp_tablecollations_100(self, p: list[Parameter]) -> Iterator[Result]:
+        """The collation of every text column, which bulk copies send back."""
+        named = {"@table_name": Variable(bare_name(_text(p, 0)), "nvarchar(128)")}
+        found = [r.rows for r in self._interpreter.run(_TEXTS, named) if isinstance(r, Batch)]
+        rows = [(*row, *(_COLLATED if row[2] else _UNCOLLATED)) for batch in found for row in batch]
+        yield from _table(_COLLATIONS, [row[:2] + row[3:] for row in rows])
 
     def _sp_describe_first_result_set(self, p: list[Parameter]) -> Iterator[Result]:
         """The columns of the first result; it is found by running the text, which the demo can afford."""
@@ -232,10 +252,11 @@ def _by_name(declared: Sequence[Declared], given: Sequence[Parameter]) -> dict[s
 
 
 def _outputs(declared: Sequence[Declared], given: Sequence[Parameter], variables: Variables) -> Iterator[Result]:
-    for name, p in _by_name(declared, given).items():
+    """What goes back to the caller, named as he named it."""
+    for at, (name, p) in enumerate(_by_name(declared, given).items()):
         if p.flags & ParameterFlags.BY_REF_VALUE:
             value = variables[name].value
-            yield Output(name, p.info if isinstance(p.info, TypeInfo) else type_of(value), value)
+            yield Output(p.name, p.info if isinstance(p.info, TypeInfo) else type_of(value), value, at)
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Iterator[Result]:

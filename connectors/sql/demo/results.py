@@ -62,11 +62,12 @@ class Affected:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output parameter or handle."""
+    """An output parameter or handle; ``ordinal`` is its place among the parameters."""
 
     name: str
     type: TypeInfo
     value: Value
+    ordinal: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ class Translated:
     """One statement for DuckDB, and what to run ``before``.
 
     ``command`` is the number of its kind in a DONE, 0 for those that count no rows. ``assigns`` are the variables that
-    its columns are for. ``columns`` are the names of its columns, empty where all of them are DuckDB's own.
+    its columns are for; where one of them builds on itself row by row, ``steps`` are the expressions of each row, in
+    which ``@column_0`` and so on stand for the row's values. ``columns`` are the names of its columns, empty where all
+    of them are DuckDB's own.
     """
 
     sql: str
@@ -35,17 +37,19 @@ class Translated:
     assigns: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
 
 
 def translate(text: str, names: Names) -> Translated:
     """Translate one statement. Raises SqlError 102 if it cannot be read, 137 for an undeclared variable."""
     tree = _parsed(text)
     assigns = _taken_assignments(tree)
+    steps = _taken_steps(tree, assigns)
     command, returns_rows = _command(tree), _returns_rows(tree)
     adapter = Adapter(names)
     adapted = adapter.adapt(tree)
     sql = adapted.sql(dialect="duckdb", unsupported_level=ErrorLevel.IGNORE)
-    return Translated(sql, returns_rows, command, assigns, tuple(adapter.before), _column_names(adapted))
+    return Translated(sql, returns_rows, command, assigns, tuple(adapter.before), _column_names(adapted), steps)
 
 
 def _parsed(text: str) -> exp.Expr:
@@ -73,6 +77,21 @@ def _taken_assignments(tree: exp.Expr) -> tuple[str, ...]:
     if found:
         tree.set("expressions", [e.expression for e in found])
     return tuple(variable_name(e.this) for e in found)
+
+
+def _taken_steps(tree: exp.Expr, assigns: tuple[str, ...]) -> tuple[str, ...]:
+    """Turn ``SELECT @a = @a + x`` into ``SELECT x``; the expressions to evaluate for each row."""
+    if not assigns or not {variable_name(p) for p in tree.find_all(exp.Parameter)}.intersection(assigns):
+        return ()
+    expressions = tree.expressions
+    columns = {c.sql(): c for e in expressions for c in e.find_all(exp.Column)}
+    numbers = {text: number for number, text in enumerate(columns)}
+    tree.set("expressions", [c.copy() for c in columns.values()] or [exp.null()])
+
+    def numbered(node: exp.Expr) -> exp.Expr:
+        return exp.Parameter(this=exp.var(f"column_{numbers[node.sql()]}")) if isinstance(node, exp.Column) else node
+
+    return tuple(e.transform(numbered).sql(dialect="tsql") for e in expressions)
 
 
 def _command(tree: exp.Expr) -> int:

@@ -13,7 +13,7 @@ from connectors.sql.tds.login import Login7, encode_login7
 from connectors.sql.tds.packet import MessageReader, PacketType, Status, packetize
 from connectors.sql.tds.prelogin import Encryption, Prelogin, decode_prelogin, encode_prelogin
 from connectors.sql.tds.request import Request, encode_request
-from connectors.sql.tds.tokens import ServerMessage
+from connectors.sql.tds.tokens import Done, DoneStatus, ServerMessage
 from connectors.sql.tds.tokenstream import Row, Token, read_tokens
 
 
@@ -101,6 +101,11 @@ class RawClient:
 
     def tokens(self) -> list[Token]:
         return list(read_tokens(self.receive()))
+
+    def cancelled(self) -> None:
+        """Read on until a cancel is acknowledged: in the answer that it ends, or in a message after that."""
+        while not self.receive().endswith(Done(DoneStatus.ATTENTION).encode()):
+            pass
 
     def receive(self) -> bytes:
         """The payload of the next message. Raises ConnectionError if none comes."""
