@@ -263,14 +263,14 @@ def test_a_denied_procedure_ends_with_doneproc() -> None:
     assert last.token is TokenType.DONEPROC
 
 
-def test_an_attention_while_it_waits_withdraws_the_ask() -> None:
+def test_an_attention_while_it_waits_withdraws_the_ask_and_both_are_answered() -> None:
     dialogue = Dialogue()
     dialogue.ask(SqlBatch("DROP TABLE customers"))
     commands = dialogue.client(b"".join(packetize(PacketType.ATTENTION, [])))
     assert isinstance(commands[0], CancelAuthorize)
-    [done] = tokens_of(commands)
-    assert isinstance(done, Done)
-    assert done.status & DoneStatus.ATTENTION
+    answer, acknowledgement = MessageReader().feed(sent(commands, Peer.CLIENT))
+    assert answer.payload.endswith(Done(DoneStatus.ERROR).encode())
+    assert acknowledgement.payload == Done(DoneStatus.ATTENTION).encode()
     assert sent(dialogue.play.log, Peer.UPSTREAM) == b""
 
 
