@@ -208,4 +208,5 @@ def _call(client: Client, connection: Any) -> tuple[tuple[Any, ...], Any]:
     row = tuple(cursor.fetchone())
     while cursor.nextset():
         pass
-    return row, cursor.get_proc_outputs()[-1]
+    [output] = cursor._session.output_params.values()  # get_proc_outputs() fails where the first parameter is no output
+    return row, output.value
