@@ -160,7 +160,7 @@ def test_a_statement_is_prepared_once_and_run_twice(connection: Any, client: Cli
 def test_a_running_statement_is_cancelled(connection: Any, client: Client, shop: Stage) -> None:
     if not client.cancels:
         pytest.skip(f"{client.module} cannot cancel from another thread")
-    waiting = f"WAITFOR DELAY '00:01:00' -- {client.name}"
+    waiting = f"{shop.slow} -- {client.name}"
     cursor = connection.cursor()
     stopper = threading.Thread(target=lambda: (shop.ledger.request_of(waiting), cursor.cancel()))
     stopper.start()

@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import pyodbc
+
 from connectors.sql.demo import shop
 from hoopcli.sansio.events import Credential
 from tests.support.broker import SA
@@ -33,15 +35,23 @@ BEGIN
 END
 """
 _INSERTED_AT_ONCE = 100
+WAITING = "WAITFOR DELAY '01:00:00'"
+_WORKING = (
+    "SELECT count(*) FROM dbo.orders a, dbo.orders b, dbo.orders c, dbo.orders d WHERE a.id + b.id + c.id = -d.id"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Where the broker leads. ``demo`` is None for a real server, which cannot tell what it saw."""
+    """Where the broker leads. ``demo`` is None for a real server, which cannot tell what it saw.
+
+    ``slow`` is a statement that takes longer than any test.
+    """
 
     options: dict[str, str]
     credential: Credential
     demo: RunningUpstream | None
+    slow: str = WAITING
 
     @property
     def database(self) -> str:
@@ -64,11 +74,12 @@ def backend() -> Iterator[Backend]:
     host, port, user, password, database = named.split(":")
     with odbc(int(port), user, password, "yes", database) as connection:
         _fill(connection)
+        slow = WAITING if _waits(connection) else _WORKING
     options = {
         "server": host, "port": port, "database": database, "auth": "password", "encrypt": "on",
         "trust_server_certificate": "yes",
     }  # fmt: skip
-    yield Backend(options, Credential("password", password, user), None)
+    yield Backend(options, Credential("password", password, user), None, slow)
 
 
 def rows_of(table: str) -> Sequence[Sequence[object]]:
@@ -88,6 +99,15 @@ def _fill(connection: Any) -> None:
     if fetch(connection, "SELECT 1 FROM sys.procedures WHERE name = 'get_customer'"):
         change(connection, "DROP PROCEDURE dbo.get_customer")
     change(connection, _PROCEDURE)
+
+
+def _waits(connection: Any) -> bool:
+    """Whether the server knows WAITFOR; Babelfish does not."""
+    try:
+        change(connection, "WAITFOR DELAY '00:00:00'")
+    except pyodbc.Error:
+        return False
+    return True
 
 
 def _literal(value: object) -> str:

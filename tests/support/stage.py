@@ -23,11 +23,15 @@ _ANSWER_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where an agent and a database administrator reach the server, and what is known behind them."""
+    """Where an agent and a database administrator reach the server, and what is known behind them.
+
+    ``slow`` is a statement that takes longer than any test.
+    """
 
     agent: Listen
     dba: Listen
     database: str
+    slow: str
     ledger: Recorded
     _pipe: Connection
 
@@ -47,8 +51,8 @@ def stage(folder: Path, policy: str) -> Iterator[Stage]:
     process.start()
     try:
         assert ours.poll(_START_SECONDS), "the process of the server did not start"
-        agent, dba, database = ours.recv()
-        yield Stage(agent, dba, database, Recorded(folder / "agent" / "ledger.db"), ours)
+        agent, dba, database, slow = ours.recv()
+        yield Stage(agent, dba, database, slow, Recorded(folder / "agent" / "ledger.db"), ours)
     finally:
         ours.close()
         process.join(_ANSWER_SECONDS)
@@ -60,7 +64,7 @@ def _serve(folder: Path, policy: str, pipe: Connection) -> None:
         broker(_made(folder / "agent"), server.options, policy, principal=AGENT, credential=server.credential) as agent,
         broker(_made(folder / "dba"), server.options, policy, principal=DBA, credential=server.credential) as dba,
     ):
-        pipe.send((agent.listen, dba.listen, server.database))
+        pipe.send((agent.listen, dba.listen, server.database, server.slow))
         try:
             while True:
                 pipe.send(server.never_saw(pipe.recv()))

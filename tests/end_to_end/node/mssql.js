@@ -25,11 +25,15 @@ async function transaction(pool, end) {
 
 async function prepared(pool) {
   const statement = new sql.PreparedStatement(pool);
-  statement.input('id', sql.Int);
-  await statement.prepare('SELECT name, ssn FROM dbo.customers WHERE id = @id');
   const got = [];
-  for (const id of [5, 6]) got.push(Object.values((await statement.execute({ id })).recordset[0]));
-  await statement.unprepare();
+  try {
+    statement.input('id', sql.Int);
+    await statement.prepare('SELECT name, ssn FROM dbo.customers WHERE id = @id');
+    for (const id of [5, 6]) got.push(Object.values((await statement.execute({ id })).recordset[0]));
+    await statement.unprepare();
+  } catch (error) {
+    return { error: error.message, got };
+  }
   return { error: null, got };
 }
 
