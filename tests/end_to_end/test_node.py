@@ -42,7 +42,7 @@ def drive(script: str, listen: Listen, shop: Stage, *, encrypt: bool, secret: st
     """Run one of the scripts; what it says."""
     at = {
         "port": listen.port, "user": listen.user, "secret": secret or listen.secret, "database": shop.database,
-        "encrypt": encrypt, "waiting": shop.slow, **STEPS,
+        "encrypt": encrypt, "waiting": shop.slow or "SELECT 1", **STEPS,
         "change": f"UPDATE dbo.customers SET city = '{city}' WHERE id = 199",
     }  # fmt: skip
     done = subprocess.run(
@@ -99,14 +99,16 @@ def test_transactions_roll_back_and_commit(said: Said) -> None:
     assert said["afterCommit"]["sets"] == changed
 
 
-def test_a_prepared_statement_runs_twice(said: Said) -> None:
+def test_a_prepared_statement_runs_twice(said: Said, script: str, shop: Stage) -> None:
     expected = [[CUSTOMERS[n][1], f"*******{str(CUSTOMERS[n][2])[-4:]}"] for n in (4, 5)]
-    if "prep_handle" in (said["prepared"]["error"] or ""):
+    if script == "mssql.js" and not shop.slow:
         pytest.skip("Babelfish takes sp_prepare by name only with parameter names of its own")
     assert said["prepared"] == {"error": None, "got": expected}
 
 
-def test_a_cancel_ends_what_runs(said: Said) -> None:
+def test_a_cancel_ends_what_runs(said: Said, shop: Stage) -> None:
+    if not shop.slow:
+        pytest.skip("the server has no WAITFOR to cancel")
     assert said["cancelled"]["error"]["code"] == "ECANCEL"
 
 

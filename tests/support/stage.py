@@ -25,7 +25,7 @@ _ANSWER_SECONDS = 30.0
 class Stage:
     """Where an agent and a database administrator reach the server, and what is known behind them.
 
-    ``slow`` is a statement that takes longer than any test.
+    ``slow`` is a statement that takes longer than any test; empty if the server has no WAITFOR.
     """
 
     agent: Listen
