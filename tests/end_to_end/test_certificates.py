@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_the_folder_with_the_certificate_holds_nothing_that_signs(shop: Stage) -
     assert not any("PRIVATE" in text for text in files)
 
 
-def _connect(listen: Listen, database: str, encrypt: str, ca_file: str) -> dict[str, str]:
+def _connect(listen: Listen, database: str, encrypt: str, ca_file: str) -> dict[str, Any]:
     """What a client in a process of its own says; it reads the certificate authorities when it starts."""
     string = (
         f"Driver={odbc_driver()};Server=localhost,{listen.port};Database={database};UID={listen.user};"
@@ -51,5 +52,5 @@ def _connect(listen: Listen, database: str, encrypt: str, ca_file: str) -> dict[
         [sys.executable, "-c", _CLIENT, string],
         env={**os.environ, "SSL_CERT_FILE": ca_file}, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    said: dict[str, str] = json.loads(done.stdout)
+    said: dict[str, Any] = json.loads(done.stdout)
     return said
