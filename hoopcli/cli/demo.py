@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ import typer
 
 from hoopcli.cli import output
 from hoopcli.cli.options import AsJson
+from hoopcli.cli.signals import Signals
 from hoopcli.errors import HoopError, UsageError
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def demo(
     started = time.monotonic()
     with _stage() as (show, environment):
         if serve:
-            _invite(environment, show, as_json=as_json)
-            threading.Event().wait()
+            asyncio.run(_until_stopped(lambda: _invite(environment, show, as_json=as_json)))
+            return 0
         steps = [_step(number, step, environment, as_json=as_json) for number, step in enumerate(show.tour, 1)]
     took = time.monotonic() - started
     failed = [step for step in steps if not step["as_expected"]]
@@ -58,6 +59,17 @@ def demo(
     if failed:
         raise HoopError(f"{len(failed)} steps of the tour did not end as they should", "run: hoop doctor")
     return 0
+
+
+async def _until_stopped(invite: Callable[[], None]) -> None:
+    """Invite, and wait for Ctrl-C or SIGTERM.
+
+    On a loop, because a lock that the main thread waits for does not hear a signal that came just before it waited.
+    """
+    stopped = asyncio.Event()
+    with Signals(lambda _number: stopped.set()).installed():
+        invite()
+        await stopped.wait()
 
 
 @contextmanager
