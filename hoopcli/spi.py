@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 
 from hoopcli.masking.masker import Masking
 from hoopcli.model.access import Connection
-from hoopcli.model.decision import Json, Mask, Statement
+from hoopcli.model.decision import Action, Json, Mask, Statement
 from hoopcli.model.session import Session
 from hoopcli.sansio.layer import Layer
 
@@ -54,7 +54,9 @@ class LayerContext:
 
     ``tls_server`` presents the loopback certificate of the session, ``tls_client`` verifies the upstream; each gives a
     context that speaks at most the version it is asked for.
-    ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock.
+    ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock. ``could`` says whether a
+    statement would not be denied, without recording the question: for what a listing may name. ``asks_about`` says
+    whether a condition that sees a variable (``upload``) may decide some actions.
     """
 
     session: Session
@@ -64,6 +66,8 @@ class LayerContext:
     tls_client: TlsContexts
     masking: Callable[[Sequence[Mask]], Masking]
     now: Callable[[], datetime]
+    could: Callable[[Statement], bool] = lambda _: False
+    asks_about: Callable[[str, Sequence[Action]], bool] = lambda _variable, _actions: True
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,9 +171,11 @@ def _obligation(obligation: Obligation) -> Json:
                 "kind": obligation.kind,
                 "id": obligation.id,
                 "fields": list(obligation.fields),
+                "columns": list(obligation.columns),
                 "labels": list(obligation.labels),
                 "detectors": list(obligation.detectors),
                 "method": {"name": obligation.method.name, "count": obligation.method.count},
+                "resources": list(obligation.resources),
             }
         case Limit():
             return {"kind": obligation.kind, "rows": obligation.rows}

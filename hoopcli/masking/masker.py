@@ -9,15 +9,17 @@ from hoopcli.masking import numbers, secrets
 from hoopcli.masking.detectors import by_name
 from hoopcli.masking.methods import mask as masked_form
 from hoopcli.masking.methods import strictness
-from hoopcli.masking.patterns import field_matches, text_matcher
+from hoopcli.masking.patterns import field_matches, resource_matcher, segments, text_matcher
 from hoopcli.masking.prefilter import Prefilter
 from hoopcli.masking.scan import StreamMasker, Watch, mask_whole
 from hoopcli.model.decision import Mask
 
-__all__ = ["DETECTORS", "Masking", "StreamMasker", "could_mask"]
+__all__ = ["DETECTORS", "JSON_PATH", "Masking", "StreamMasker", "about", "could_mask"]
 
 #: Every detector that a mask may name.
 DETECTORS = (*numbers.detectors(), *secrets.detectors())
+#: What a column of a mask begins with that is a path into JSON rather than a name.
+JSON_PATH = "$"
 _CACHED_PLANS = 256
 
 
@@ -26,7 +28,7 @@ class _Plan:
 
     def __init__(self, masks: tuple[Mask, ...]) -> None:
         self.strictest_first = tuple(sorted(masks, key=lambda mask: strictness(mask.method)))
-        self.by_column = tuple(mask for mask in self.strictest_first if mask.fields or mask.labels)
+        self.by_column = tuple(mask for mask in self.strictest_first if mask.fields or mask.columns or mask.labels)
         self.watches = tuple(self._watches())
         self.gates = tuple(dict.fromkeys((watch.detector.quick, watch.detector.folds) for watch in self.watches))
 
@@ -59,6 +61,11 @@ class Masking:
         self._gates = self._plan.gates
         self._key = key
         self.detects = bool(self._watches)
+
+    @property
+    def by_column(self) -> tuple[Mask, ...]:
+        """The masks that name fields, columns or labels, strictest first."""
+        return self._plan.by_column
 
     def for_field(self, names: Iterable[str], labels: Iterable[str] = ()) -> Mask | None:
         """The strictest mask that covers a column by any of its names or labels, None if none does.
@@ -102,12 +109,28 @@ class Masking:
         return StreamMasker(self._watches, self._key)
 
 
+def about(masks: Iterable[Mask], resource: str) -> tuple[Mask, ...]:
+    """The masks that hold for what comes from one resource, whose name is known in full."""
+    return tuple(
+        mask
+        for mask in masks
+        if not mask.resources or any(resource_matcher(pattern)(resource) for pattern in mask.resources)
+    )
+
+
 def could_mask(masks: Iterable[Mask], resource: str) -> bool:
     """Whether some column of a table (``*``: of any) could be masked by its name or label. Errs on True."""
     return any(mask.labels or _covers(mask, (f"{resource}.*",), ()) for mask in masks)
 
 
 def _covers(mask: Mask, names: Sequence[str], labels: Sequence[str]) -> bool:
-    return any(field_matches(pattern, name) for pattern in mask.fields for name in names) or any(
-        text_matcher(pattern)(label) for pattern in mask.labels for label in labels
-    )
+    if any(text_matcher(pattern)(label) for pattern in mask.labels for label in labels):
+        return True
+    patterns = (*mask.fields, *(column for column in mask.columns if not column.startswith(JSON_PATH)))
+    return any(field_matches(pattern, name) and _comes_from(mask, name) for pattern in patterns for name in names)
+
+
+def _comes_from(mask: Mask, name: str) -> bool:
+    """Whether a column is of a resource that the mask is about. Errs on True."""
+    parent = ".".join(segments(name)[:-1])
+    return not mask.resources or any(field_matches(pattern, parent) for pattern in mask.resources)

@@ -2,7 +2,8 @@
 
 A name has segments, parted by ``.`` or ``/``; a segment in brackets (``[a.b]``, a ``]`` in it doubled) may hold either.
 A ``*`` in a pattern stands for any characters of one segment. A last segment that is only ``*`` stands for one or more
-segments. Nothing else is special, and case is ignored.
+segments. Nothing else is special, and case is ignored. In a pattern of resources that has a ``/``, only ``/`` parts
+segments: there a dot and brackets are characters of a file's name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 _SEGMENT = re.compile(r"\[(?:[^\]]|\]\])*+\]|(?:[^./])+|(?<=[./])(?=[./]|$)")
+_IN_PATH = r"[^/]*"
 _IN_SEGMENT = r"(?>\[(?:[^\]]|\]\])*+\]|[^./])*"
 _CACHE = 4096
 _LONGEST_CACHED = 512
@@ -23,11 +25,12 @@ def segments(name: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=_CACHE)
-def resource_matcher(pattern: str) -> Callable[[str], object]:
+def resource_matcher(pattern: str, *, exact_case: bool = False) -> Callable[[str], object]:
     """A test of resources, true where the whole resource matches the pattern."""
-    head, last = (pattern[:-1], ".+") if pattern == "*" or pattern.endswith((".*", "/*")) else (pattern, "")
-    source = _IN_SEGMENT.join(re.escape(part) for part in head.split("*")) + last
-    return re.compile(source, re.IGNORECASE | re.DOTALL).fullmatch
+    any_part, ends = (_IN_PATH, "/*") if "/" in pattern else (_IN_SEGMENT, ".*")
+    head, last = (pattern[:-1], ".+") if pattern == "*" or pattern.endswith(ends) else (pattern, "")
+    source = any_part.join(re.escape(part) for part in head.split("*")) + last
+    return re.compile(source, re.DOTALL if exact_case else re.DOTALL | re.IGNORECASE).fullmatch
 
 
 @lru_cache(maxsize=_CACHE)

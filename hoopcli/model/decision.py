@@ -27,7 +27,8 @@ class Statement:
     """The unit that is authorised, as a connector classified it.
 
     ``request`` is the exact bytes that will be forwarded (approvals bind to their digest); ``text`` is what a person
-    reads. ``facts`` feed conditions as ``statement.<name>``. ``media_type`` says how to highlight ``text``.
+    reads. ``facts`` feed conditions as ``statement.<name>``. ``media_type`` says how to highlight ``text``. With
+    ``exact_case``, names that differ in case name different things: a rule that allows one does not allow the other.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Statement:
     actions: tuple[Action, ...]
     facts: Mapping[str, Json] = field(default_factory=dict)
     media_type: str = "text/plain"
+    exact_case: bool = False
 
 
 class Effect(StrEnum):
@@ -57,8 +59,9 @@ class Method:
 class Mask:
     """Obligation: values of these fields, labels or shapes leave masked.
 
-    ``fields`` are patterns such as ``*.dbo.customers.ssn``, ``labels`` match the source's own sensitivity labels,
-    ``detectors`` name shapes of values.
+    ``fields`` are patterns such as ``*.dbo.customers.ssn``, ``columns`` names of columns or keys wherever they stand
+    (``ssn``) or JSON paths (``$.customer.email``), ``labels`` match the source's own sensitivity labels, ``detectors``
+    name shapes of values. ``resources`` narrow a mask to what comes from there; without them it holds everywhere.
     """
 
     kind: ClassVar[str] = "mask"
@@ -67,6 +70,8 @@ class Mask:
     labels: tuple[str, ...] = ()
     detectors: tuple[str, ...] = ()
     method: Method = field(default_factory=Method)
+    columns: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

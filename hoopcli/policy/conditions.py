@@ -2,7 +2,9 @@
 
 What an expression may name: ``statement`` (the facts of the connector, and ``verbs``, ``resources``, ``text``),
 ``principal`` (subject, kind, name, email, groups, on_behalf_of), ``connection`` (name, kind, options), ``session``
-(reason), ``now`` (a timestamp) and ``request`` (hour 0 to 23 and weekday ``monday`` to ``sunday``, both in UTC).
+(reason), ``upload`` (what a statement writes: ``contains``, which says of each detector whether it found something,
+``size`` in bytes, ``kind``), ``now`` (a timestamp) and ``request`` (hour 0 to 23 and weekday ``monday`` to ``sunday``,
+both in UTC).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
+from hoopcli.masking.masker import DETECTORS
 from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Json, Statement
 from hoopcli.policy.cel_engine import Context, compile_expression
@@ -22,6 +25,7 @@ VARIABLES: Mapping[str, frozenset[str] | None] = {
     "principal": frozenset({"subject", "kind", "name", "email", "groups", "on_behalf_of"}),
     "connection": frozenset({"name", "kind", "options"}),
     "session": frozenset({"reason"}),
+    "upload": frozenset({"contains", "size", "kind"}),
     "now": None,
     "request": frozenset({"hour", "weekday"}),
 }
@@ -33,6 +37,8 @@ _FUNCTIONS = frozenset(
 )
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _LONGEST = 2000
+#: The upload of a statement that has none.
+_NOTHING = {"contains": {detector.name: False for detector in DETECTORS}, "size": 0, "kind": ""}
 _TEXT = re.compile(r"""r?"(?:[^"\\]|\\.)*+"|r?'(?:[^'\\]|\\.)*+'""")
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*(\w+)\s*,")
 _FIELD = re.compile(rf"(?<![\w.])({'|'.join(VARIABLES)})\s*\.\s*(\w+)")
@@ -93,6 +99,7 @@ def context(
             "options": dict(connection.options),
         },
         "session": lambda: {"reason": reason},
+        "upload": lambda: statement.facts.get("upload", _NOTHING),
         "now": lambda: moment,
         "request": lambda: {"hour": moment.hour, "weekday": _WEEKDAYS[moment.weekday()]},
     }

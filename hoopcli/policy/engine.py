@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from hoopcli.masking.masker import could_mask
 from hoopcli.model.access import Connection, Principal
-from hoopcli.model.decision import Approve, Decision, Effect, Json, Limit, Mask, Method, Obligation, Statement
+from hoopcli.model.decision import Action, Approve, Decision, Effect, Json, Limit, Mask, Method, Obligation, Statement
 from hoopcli.policy.cel_engine import Context
 from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
@@ -29,6 +29,7 @@ _UNRESOLVED = "masks hold for what it may read, and which columns its result com
 # What is there was copied from tables that this statement does not name.
 _SCRATCH = "tempdb."
 _COPIED = "it puts values that may be masked where a later statement reads them under another name; read them instead"
+_OPAQUE = "masks hold for it, and what it contains cannot be read"
 _EVERYTHING = Mask("unresolved", fields=("*",), method=Method("redact"))
 
 
@@ -81,11 +82,25 @@ class Engine:
         decision = self.decide(principal, connection, statement, now, reason=reason)
         return Explanation(decision, *verdicts(self.policy, principal, connection, statement, now, reason))
 
-    def rules_about(self, principal: Principal, connection: Connection, pair: Pair) -> tuple[int, ...]:
+    def rules_about(
+        self, principal: Principal, connection: Connection, pair: Pair, *, exact_case: bool = False
+    ) -> tuple[int, ...]:
         """The rules, by index, about a verb on a resource for this principal and connection, conditions aside."""
         relevant = self._for(principal, connection.name)
         find = self._about if len(pair[1]) <= _LONGEST_CACHED else self._find_rules_about
-        return tuple(n for n in find(pair) if n in relevant)
+        return tuple(n for n in find(pair, exact_case) if n in relevant)
+
+    def asks_about(
+        self, variable: str, principal: Principal, connection: Connection, actions: Iterable[Action]
+    ) -> bool:
+        """Whether a condition that sees a variable may decide these actions, so that it must be known beforehand."""
+        pairs = pairs_of(Statement("", b"", tuple(actions)))
+        return any(
+            variable in condition.variables
+            for pair in pairs
+            for n in self.rules_about(principal, connection, pair)
+            if (condition := self._conditions.get(n))
+        )
 
     def masks_for(self, principal: Principal, connection: Connection) -> tuple[Mask, ...]:
         """The masks that hold for this principal on this connection."""
@@ -94,7 +109,7 @@ class Engine:
     def _decide(self, request: _Request) -> Decision:
         if not request.pairs:
             return self._deny("default-deny", "nothing could be told of what the statement does")
-        about = [self.rules_about(request.principal, request.connection, pair) for pair in request.pairs]
+        about = [self._rules_about(request, pair) for pair in request.pairs]
         if denied := self._first(request, about, Effect.DENY):
             return self._deny(self._rules[denied[0]].id, self._because(request, *denied, "denies"))
         permits: dict[int, Pair] = {}
@@ -138,6 +153,14 @@ class Engine:
                 case "mask_all":
                     masks = (*masks, _EVERYTHING)
                     reason += f"; its whole result is masked, as {_UNRESOLVED}"
+        if masks and request.statement.facts.get("opaque", False) is not False:
+            match self.policy.document.on_opaque:
+                case "deny":
+                    return self._deny("opaque-content", f"{_OPAQUE}; the policy's on_opaque says what then")
+                case "approve":
+                    terms.append(defaults.approval)
+                    name = name if asking else "opaque-content"
+                    reason += f"; people must agree, as {_OPAQUE}"
         approve = merge(terms)
         if terms and approve is None:
             return self._deny("conflicting-approvals", "rules ask for the approval of groups that have none in common")
@@ -199,8 +222,12 @@ class Engine:
     def _deny(self, rule: str, reason: str) -> Decision:
         return Decision(Effect.DENY, rule, reason, (), self._keep, self.revision)
 
-    def _find_rules_about(self, pair: Pair) -> tuple[int, ...]:
-        return tuple(n for n, rule in enumerate(self._rules) if pair_matches(rule, pair))
+    def _rules_about(self, request: _Request, pair: Pair) -> tuple[int, ...]:
+        exact_case = request.statement.exact_case
+        return self.rules_about(request.principal, request.connection, pair, exact_case=exact_case)
+
+    def _find_rules_about(self, pair: Pair, exact_case: bool) -> tuple[int, ...]:
+        return tuple(n for n, rule in enumerate(self._rules) if pair_matches(rule, pair, exact_case=exact_case))
 
     def _find_rules_for(self, principal: Principal, connection: str) -> frozenset[int]:
         return frozenset(

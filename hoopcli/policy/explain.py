@@ -17,7 +17,6 @@ from hoopcli.policy.matching import (
     pair_matches,
     pairs_of,
     phrase,
-    resource_matches,
     verb_matches,
     who_matches,
 )
@@ -50,11 +49,11 @@ def verdicts(
     pairs = pairs_of(statement)
 
     def judge(rule: Rule) -> Verdict:
-        why = _why_not(rule, principal, connection, pairs)
+        why = _why_not(rule, principal, connection, pairs, statement.exact_case)
         if why:
             return Verdict(rule.id, rule.effect, matched=False, why=why)
         matched, when = _condition(rule, principal, connection, statement, now, reason)
-        about = [phrase(pair) for pair in pairs if pair_matches(rule, pair)]
+        about = [phrase(pair) for pair in pairs if pair_matches(rule, pair, exact_case=statement.exact_case)]
         return Verdict(rule.id, rule.effect, matched, f"it is about {_listed(about)}{when}")
 
     return (
@@ -63,7 +62,7 @@ def verdicts(
     )
 
 
-def _why_not(rule: Rule, principal: Principal, connection: Connection, pairs: Sequence[Pair]) -> str:
+def _why_not(rule: Rule, principal: Principal, connection: Connection, pairs: Sequence[Pair], exact_case: bool) -> str:
     """The first thing that keeps a rule from being about a request, "" if nothing does."""
     if not connection_matches(rule.connections, connection.name):
         return f"it is not about connection {connection.name!r}"
@@ -73,7 +72,7 @@ def _why_not(rule: Rule, principal: Principal, connection: Connection, pairs: Se
         verbs = _listed(dict.fromkeys(verb for verb, _ in pairs))
         exact = any(is_unreadable(verb) for verb, _ in pairs) and rule.effect != Effect.DENY.value
         return f"it is not about {verbs}" + ("; a statement nobody can read must be allowed by name" if exact else "")
-    if not any(verb_matches(rule, verb) and resource_matches(rule, resource) for verb, resource in pairs):
+    if not any(pair_matches(rule, pair, exact_case=exact_case) for pair in pairs):
         return (
             f"its resources do not cover {_listed(dict.fromkeys(resource or 'no resource' for _, resource in pairs))}"
         )
@@ -100,7 +99,12 @@ def _mask_verdict(mask: MaskRule, principal: Principal, connection: Connection) 
         return Verdict(mask.id, "mask", matched=False, why=f"it is not about {principal.subject!r}")
     if mask.except_principals and who_matches(mask.except_principals, principal):
         return Verdict(mask.id, "mask", matched=False, why=f"{principal.subject!r} is excepted")
-    what = [*(mask.fields or ()), *(f"label {label}" for label in mask.labels or ()), *(mask.detectors or ())]
+    what = [
+        *(mask.fields or ()),
+        *(f"column {name}" for name in mask.columns or ()),
+        *(f"label {label}" for label in mask.labels or ()),
+        *(mask.detectors or ()),
+    ]
     return Verdict(mask.id, "mask", matched=True, why=f"it masks {_listed(what)}")
 
 

@@ -61,23 +61,24 @@ def verb_matches(rule: Rule, verb: str) -> bool:
     return rule.verbs is None or any_text(rule.verbs, verb)
 
 
-def resource_matches(rule: Rule, resource: str) -> bool:
+def resource_matches(rule: Rule, resource: str, *, exact_case: bool = False) -> bool:
     """Whether a rule is about a resource, which is "" for a verb that acts on none.
 
     A ``*`` in the resource stands for a part that nobody knows: a rule that allows must cover it all, one that denies
-    or asks is about it if it may be about some of it.
+    or asks is about it if it may be about some of it. ``exact_case`` holds for rules that allow.
     """
     if rule.resources is None or "*" in rule.resources:
         return True
-    if any(resource_matcher(pattern)(resource) for pattern in rule.resources):
+    allows = rule.effect == Effect.ALLOW.value
+    if any(resource_matcher(pattern, exact_case=exact_case and allows)(resource) for pattern in rule.resources):
         return True
-    unknown = "*" in resource and rule.effect != Effect.ALLOW.value
+    unknown = "*" in resource and not allows
     return unknown and any(field_matches(pattern, resource) for pattern in rule.resources)
 
 
-def pair_matches(rule: Rule, pair: Pair) -> bool:
+def pair_matches(rule: Rule, pair: Pair, *, exact_case: bool = False) -> bool:
     """Whether a rule is about a verb on a resource."""
-    return verb_matches(rule, pair[0]) and resource_matches(rule, pair[1])
+    return verb_matches(rule, pair[0]) and resource_matches(rule, pair[1], exact_case=exact_case)
 
 
 def any_text(patterns: Iterable[str], text: str) -> bool:

@@ -19,7 +19,7 @@ _DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
 _METHODS = ("redact", "hash", "null", None)  # YAML reads a bare null as nothing
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: Ids that decisions carry without a rule of that name.
-RESERVED = frozenset({"default-deny", "unresolved-lineage", "policy-error", "conflicting-approvals"})
+RESERVED = frozenset({"default-deny", "unresolved-lineage", "opaque-content", "policy-error", "conflicting-approvals"})
 
 
 def _duration(value: object) -> timedelta:
@@ -150,22 +150,27 @@ HowMasked = Annotated[Literal["redact", "hash", "null"] | KeepFirst | KeepLast |
 
 
 class MaskRule(_Model):
-    """Which values are masked, how, and for whom. Any of fields, labels and detectors is enough to mask a value."""
+    """Which values are masked, how, and for whom. Any of fields, columns, labels and detectors is enough to mask one.
+
+    Resources narrow a mask to what comes from there.
+    """
 
     id: Id
     description: Text | None = None
     fields: Texts | None = None
+    columns: Texts | None = None
     labels: Texts | None = None
     detectors: Annotated[tuple[Annotated[str, AfterValidator(_detector)], ...], Field(min_length=1)] | None = None
     method: HowMasked = "redact"
+    resources: Texts | None = None
     connections: Texts | None = None
     principals: Who | None = None
     except_principals: Who | None = None
 
     @model_validator(mode="after")
     def _says_what(self) -> Self:
-        if self.fields is None and self.labels is None and self.detectors is None:
-            raise ValueError("a mask names fields, labels or detectors")
+        if self.fields is None and self.columns is None and self.labels is None and self.detectors is None:
+            raise ValueError("a mask names fields, columns, labels or detectors")
         return self
 
     def mask(self) -> Mask:
@@ -177,7 +182,15 @@ class MaskRule(_Model):
                 method = Method("keep_last", count)
             case name:
                 method = Method(name or "null")
-        return Mask(self.id, self.fields or (), self.labels or (), self.detectors or (), method)
+        return Mask(
+            self.id,
+            self.fields or (),
+            self.labels or (),
+            self.detectors or (),
+            method,
+            self.columns or (),
+            self.resources or (),
+        )
 
 
 class Defaults(_Model):
@@ -194,6 +207,7 @@ class Document(_Model):
     description: Text | None = None
     defaults: Defaults = Defaults()
     on_unresolved: Literal["deny", "mask_all", "approve"] = "deny"
+    on_opaque: Literal["deny", "allow", "approve"] = "deny"
     rules: tuple[Rule, ...] = ()
     masks: tuple[MaskRule, ...] = ()
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hoopcli.errors import HoopError
-from hoopcli.model.decision import Approve, Decision, Effect, Mask, Obligation, Statement
+from hoopcli.model.decision import Action, Approve, Decision, Effect, Mask, Obligation, Statement
 from hoopcli.model.outcome import Outcome, Status
 from hoopcli.model.session import Session
 from hoopcli.policy.engine import Engine
@@ -81,6 +81,14 @@ class Enforcement:
         if permitted:
             return Permit(exchange, decision)
         return Deny(exchange, decision.rule, _sentence(decision), hint)
+
+    def could(self, statement: Statement) -> bool:
+        """Whether a statement would not be denied outright. The question is not recorded."""
+        return self._decide(statement)[0].effect is not Effect.DENY
+
+    def asks_about(self, variable: str, actions: Sequence[Action]) -> bool:
+        """Whether a condition that sees a variable may decide these actions."""
+        return self._engine.asks_about(variable, self._session.principal, self._session.connection, actions)
 
     async def record(self, outcome: Outcome) -> None:
         """Make the outcome of a permitted statement durable."""

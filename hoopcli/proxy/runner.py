@@ -17,6 +17,7 @@ from hoopcli.model.outcome import Outcome
 from hoopcli.proxy.dial import dial
 from hoopcli.sansio.commands import (
     Authorize,
+    Await,
     CancelAuthorize,
     ClosePeer,
     Command,
@@ -33,6 +34,7 @@ from hoopcli.sansio.events import (
     DataReceived,
     Deny,
     Event,
+    Noticed,
     Peer,
     PeerClosed,
     Permit,
@@ -226,6 +228,8 @@ class Runner:
             case OpenUpstream(host, port):
                 self._drop_upstream()
                 self._ask(self._open(host, port))
+            case Await(notice):
+                notice.subscribe(lambda: self._loop.call_soon(self._reply, Noticed()))
             case GetCredential(resource, fresh):
                 self._ask(self._asks.credential(resource, fresh=fresh))
             case _:
@@ -249,6 +253,9 @@ class Runner:
             return
         if asyncio.current_task() is self._authorizing:
             self._authorizing = None
+        self._reply(reply)
+
+    def _reply(self, reply: Event) -> None:
         self._replies.append(reply)
         self.step()
 
@@ -284,8 +291,7 @@ class Runner:
 
     def _wake(self) -> None:
         self._timer = None
-        self._replies.append(Wakeup())
-        self.step()
+        self._reply(Wakeup())
 
     def _finish(self, *, abort: bool = False) -> None:
         if self.ended:

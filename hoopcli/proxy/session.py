@@ -142,6 +142,8 @@ class _Host:
             tls_client=cache(partial(upstream_context, target, connector.alpn)),
             masking=lambda masks: Masking(masks, services.masking_key),
             now=services.now,
+            could=self.enforcement.could,
+            asks_about=self.enforcement.asks_about,
         )
 
     @property

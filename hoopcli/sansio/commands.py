@@ -1,8 +1,8 @@
 """What a layer can ask for.
 
 Every command but ``Receive`` is carried out at once and answered with ``None``. The asks (``OpenUpstream``,
-``GetCredential``, ``Authorize``) start something; their typed reply comes as an event out of a later ``Receive``,
-among whatever the peers send meanwhile, so a waiting layer still hears a cancel or a hang-up.
+``GetCredential``, ``Authorize``, ``Await``) start something; their typed reply comes as an event out of a later
+``Receive``, among whatever the peers send meanwhile, so a waiting layer still hears a cancel or a hang-up.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hoopcli.model.decision import Statement
 from hoopcli.model.outcome import Outcome
 from hoopcli.sansio.events import Peer
+from hoopcli.sansio.notice import Notice
 
 Buffer = bytes | bytearray | memoryview
 
@@ -87,6 +88,22 @@ class SetTimer:
     seconds: float | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Ask: tell when this notice is given. Reply: ``Noticed``, for each ask, also one that came long ago."""
+
+    notice: Notice
+
+
 Command = (
-    Receive | SendData | ClosePeer | OpenUpstream | GetCredential | Authorize | CancelAuthorize | Record | SetTimer
+    Receive
+    | SendData
+    | ClosePeer
+    | OpenUpstream
+    | GetCredential
+    | Authorize
+    | CancelAuthorize
+    | Record
+    | SetTimer
+    | Await
 )

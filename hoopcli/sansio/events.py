@@ -92,6 +92,11 @@ class Deny:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Reply to ``Await``: the notice was given."""
+
+
 Event = (
     DataReceived
     | PeerClosed
@@ -102,4 +107,5 @@ Event = (
     | CredentialRefused
     | Permit
     | Deny
+    | Noticed
 )

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoopcli.errors import UsageError
-from hoopcli.masking.masker import Masking
+from hoopcli.masking.masker import Masking, about
 from hoopcli.masking.methods import STRICTNESS
 from hoopcli.model.decision import Mask, Method
 
@@ -146,3 +146,30 @@ def test_detect_never_raises_nor_lengthens(text: str) -> None:
     masked, counts = masking.detect(text)
     assert len(masked) <= len(text)
     assert (masked == text) or counts
+
+
+@pytest.mark.parametrize(
+    ("name", "masked"),
+    [
+        ("shop.dbo.customers.ssn", True),
+        ("SHOP.dbo.customers.SSN", True),
+        ("ssn", True),
+        ("*", True),
+        ("shop.dbo.customers.*", True),
+        ("shop.dbo.customers.name", False),
+        ("hr.dbo.people.ssn", False),
+    ],
+)
+def test_a_column_is_masked_wherever_the_mask_is_about(name: str, masked: bool) -> None:
+    mask = Mask("ssn", columns=("ssn", "$.customer.ssn"), resources=("shop.dbo.*",))
+    masking = Masking([mask], b"k")
+    assert (masking.for_field([name]) is not None) == masked
+    assert masking.could_match("shop.dbo.customers")
+    assert not masking.could_match("hr.dbo.people")
+    assert masking.by_column == (mask,)
+
+
+def test_masks_about_a_resource() -> None:
+    everywhere, invoices = Mask("a", detectors=("email",)), Mask("b", columns=("x",), resources=("acme/invoices/*",))
+    assert about([everywhere, invoices], "acme/invoices/2024-05.csv") == (everywhere, invoices)
+    assert about([everywhere, invoices], "acme/public/a.csv") == (everywhere,)

@@ -33,6 +33,7 @@ SEEN = context(BOT, DB, ASKED, NOW, "INC-7")
         "principal.groups == ['a', 'b'] && principal.on_behalf_of == 'ann' && principal.email.contains('@')",
         "connection.name == 'db' && connection.kind == 'sql' && connection.options.database == 'shop'",
         "session.reason.matches('^INC-[0-9]+$')",
+        "!upload.contains.credit_card && upload.size == 0 && upload.kind == ''",
         "request.hour == 0 && request.weekday == 'monday'",
         "now > timestamp('2026-01-01T00:00:00Z') && now.getHours() == 0",
         "'principal.nothing' != \"session.nothing\"",

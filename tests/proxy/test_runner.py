@@ -16,6 +16,7 @@ from hoopcli.proxy.run import run
 from hoopcli.proxy.runner import HIGH_WATER, Runner
 from hoopcli.sansio.commands import (
     Authorize,
+    Await,
     CancelAuthorize,
     ClosePeer,
     GetCredential,
@@ -30,6 +31,7 @@ from hoopcli.sansio.events import (
     DataReceived,
     Deny,
     Event,
+    Noticed,
     Peer,
     PeerClosed,
     Permit,
@@ -38,6 +40,7 @@ from hoopcli.sansio.events import (
     Wakeup,
 )
 from hoopcli.sansio.layer import BOTH, CLIENT, NOBODY, Layer, receive
+from hoopcli.sansio.notice import Notice
 
 STATEMENT = Statement("do it", b"do it", (Action("test:do"),))
 
@@ -403,5 +406,27 @@ def test_an_unknown_command_is_a_fault_not_a_pass() -> None:
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                 await reader.readexactly(1)
             assert isinstance(bench.asks.faults[0], TypeError)
+
+    run(main())
+
+
+def test_one_connection_wakes_those_that_wait_for_it() -> None:
+    notice = Notice()
+
+    def follow() -> Layer:
+        yield Await(notice)
+        yield SendData(Peer.CLIENT, [b"waiting"])
+        event = yield from receive(NOBODY)
+        if isinstance(event, Noticed):
+            yield SendData(Peer.CLIENT, [b", noticed"])
+
+    async def main() -> None:
+        async with listening(follow) as bench:
+            clients = [(await bench.connect())[0] for _ in range(3)]
+            for reader in clients:
+                assert await reader.readexactly(7) == b"waiting"
+            bench.runners[0].stop()
+            notice.give()
+            assert [await reader.read(-1) for reader in clients[1:]] == [b", noticed"] * 2
 
     run(main())
