@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
 from hoopcli.masking.masker import Masking
 from hoopcli.model.access import Connection
-from hoopcli.model.decision import Action, Json, Mask, Statement
+from hoopcli.model.decision import Action, Effect, Json, Mask, Statement
 from hoopcli.model.session import Session
 from hoopcli.sansio.layer import Layer
 
@@ -54,9 +54,10 @@ class LayerContext:
 
     ``tls_server`` presents the loopback certificate of the session, ``tls_client`` verifies the upstream; each gives a
     context that speaks at most the version it is asked for.
-    ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock. ``could`` says whether a
-    statement would not be denied, without recording the question: for what a listing may name. ``asks_about`` says
-    whether a condition that sees a variable (``upload``) may decide some actions.
+    ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock. ``preview`` says what the
+    policy makes of a statement, without recording the question: for what a listing may name, and for what must be known
+    of a request before it is asked about in earnest. ``asks_about`` says whether a condition that sees a variable
+    (``upload``) may decide some actions.
     """
 
     session: Session
@@ -66,7 +67,7 @@ class LayerContext:
     tls_client: TlsContexts
     masking: Callable[[Sequence[Mask]], Masking]
     now: Callable[[], datetime]
-    could: Callable[[Statement], bool] = lambda _: False
+    preview: Callable[[Statement], Effect] = lambda _: Effect.DENY
     asks_about: Callable[[str, Sequence[Action]], bool] = lambda _variable, _actions: True
 
 
@@ -87,6 +88,24 @@ class ClientHint:
 
     environment: Mapping[str, str]
     lines: Sequence[tuple[str, str]]
+
+
+#: Shows how far work of so many bytes (None: nobody knows) has come: a context whose value takes the bytes just done.
+Progress: TypeAlias = Callable[[str, "int | None"], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What ``hoop exec`` is to do: the ``words`` after the connection's name.
+
+    ``text`` is the one word, or what a file or stdin holds; it raises UsageError where there is none, or several.
+    ``out`` takes bytes for the user; it is None where they cannot be told apart from other output.
+    """
+
+    words: Sequence[str]
+    text: Callable[[], str]
+    progress: Progress
+    out: BinaryIO | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +164,8 @@ class Connector(Protocol):
     def explain(self, text: str, connection: Connection) -> Statement:
         """Classify a text as the layer would, for ``hoop policy explain``."""
 
-    def execute(self, listen: Listen, connection: Connection, text: str) -> Iterator[Table]:
-        """Run one text through a session with a real client. Raises DeniedError, UpstreamError."""
+    def execute(self, listen: Listen, connection: Connection, job: Job) -> Iterator[Table]:
+        """Do one job through a session with a real client. Raises UsageError, DeniedError, UpstreamError."""
 
     def demo(self) -> AbstractContextManager[Demo] | None:
         """An embedded upstream that lives as long as the context, where the connector has one."""

@@ -13,7 +13,7 @@ from hoopcli.errors import UsageError
 from hoopcli.model.access import Connection
 from hoopcli.model.decision import Limit, Mask, Statement
 from hoopcli.sansio.layer import Layer
-from hoopcli.spi import ClientHint, Demo, LayerContext, Listen, Table, Target
+from hoopcli.spi import ClientHint, Demo, Job, LayerContext, Listen, Table, Target
 
 _AUTHS = ("entra", "password", "none")
 _ENCRYPT = ("on", "strict", "off", "none")
@@ -55,11 +55,11 @@ class SqlConnector:
         scope = Scope(connection.options.get("database", "master"))
         return understand(SqlBatch(text), text.encode("utf-16-le"), scope, Handles()).statement
 
-    def execute(self, listen: Listen, connection: Connection, text: str) -> Iterator[Table]:
+    def execute(self, listen: Listen, connection: Connection, job: Job) -> Iterator[Table]:
         """Run one batch through a session with a real client. Raises DeniedError, UpstreamError."""
         from connectors.sql.execute import execute  # noqa: PLC0415 - it loads a native driver
 
-        return execute(listen, connection.options.get("database", "master"), text)
+        return execute(listen, connection.options.get("database", "master"), job.text())
 
     def demo(self) -> AbstractContextManager[Demo]:
         """The shop, over DuckDB, with the tour through it."""

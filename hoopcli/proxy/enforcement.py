@@ -82,9 +82,9 @@ class Enforcement:
             return Permit(exchange, decision)
         return Deny(exchange, decision.rule, _sentence(decision), hint)
 
-    def could(self, statement: Statement) -> bool:
-        """Whether a statement would not be denied outright. The question is not recorded."""
-        return self._decide(statement)[0].effect is not Effect.DENY
+    def preview(self, statement: Statement) -> Effect:
+        """What the policy makes of a statement. The question is not recorded."""
+        return self._decide(statement)[0].effect
 
     def asks_about(self, variable: str, actions: Sequence[Action]) -> bool:
         """Whether a condition that sees a variable may decide these actions."""

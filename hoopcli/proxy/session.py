@@ -142,7 +142,7 @@ class _Host:
             tls_client=cache(partial(upstream_context, target, connector.alpn)),
             masking=lambda masks: Masking(masks, services.masking_key),
             now=services.now,
-            could=self.enforcement.could,
+            preview=self.enforcement.preview,
             asks_about=self.enforcement.asks_about,
         )
 

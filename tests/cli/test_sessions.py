@@ -112,6 +112,7 @@ def test_exec_from_a_file_and_stdin(hoop: Hoop, home: Path, monkeypatch: pytest.
 def test_exec_of_nothing(hoop: Hoop, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not both" in hoop("exec", "shop", "x", "-f", "y").err
     assert "empty" in hoop("exec", "shop", "  ").err
+    assert "in quotes" in hoop("exec", "shop", "SELECT", "1").err
     assert "cannot be read" in hoop("exec", "shop", "-f", str(home)).err
     monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": lambda _: True})())
     assert "nothing to run" in hoop("exec", "shop").err

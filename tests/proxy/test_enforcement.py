@@ -128,6 +128,20 @@ def test_what_no_rule_allows_is_denied_recorded_and_explained(tmp_path: Path) ->
     assert run(tmp_path, work).decisions() == [("deny", "default-deny")]
 
 
+def test_a_preview_is_not_recorded_and_permits_nothing(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        assert bench.enforcement.preview(READ) is Effect.ALLOW
+        assert bench.enforcement.preview(DROP) is Effect.REQUIRE_APPROVAL
+        assert bench.enforcement.preview(WRITE) is Effect.DENY
+        assert not bench.enforcement.asks_about("upload", WRITE.actions)
+        assert bench.enforcement.stats.statements == 0
+        assert bench.enforcement.open == set()
+        bench.clock.forward(hours=2)
+        assert bench.enforcement.preview(READ) is Effect.DENY
+
+    assert run(tmp_path, work).decisions() == []
+
+
 def test_the_text_is_recorded_redacted(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.enforcement.authorize(replace(READ, text="SELECT name FROM customers WHERE pw = 's3cret'"))
