@@ -35,8 +35,7 @@ def ls(as_json: AsJson = False) -> None:
     elif not found:
         output.say("No connections yet. Add one: hoop connections add NAME --server HOST --database NAME")
     else:
-        columns = ("NAME", "KIND", "SERVER", "DATABASE", "AUTH")
-        output.show(output.table(columns, [_row(connection) for connection in found]))
+        output.show(output.table(("NAME", "KIND", "TARGET", "AUTH"), [_row(connection) for connection in found]))
 
 
 def show(name: Name, as_json: AsJson = False) -> None:
@@ -57,11 +56,15 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
 def add(
     name: Name,
-    server: Annotated[str, typer.Option(help="The host to reach.")],
+    server: Annotated[str | None, typer.Option(help="The host to reach.")] = None,
     kind: Annotated[str, typer.Option(help="The connector that brokers it.")] = "sql",
     port: Annotated[int | None, typer.Option(help="Its port; the connector knows the usual one.")] = None,
     database: Annotated[str | None, typer.Option(help="The database to open.")] = None,
-    auth: Annotated[str, typer.Option(help="How the broker proves itself: entra, password or none.")] = "entra",
+    account: Annotated[str | None, typer.Option(help="The storage account, for --kind blob.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Its URL, where it is not in Azure's public cloud.")] = None,
+    auth: Annotated[
+        str, typer.Option(help="How the broker proves itself: entra, password, key, sas or none.")
+    ] = "entra",
     user: Annotated[str | None, typer.Option(help="The user, for --auth password.")] = None,
     secret: Annotated[
         str | None,
@@ -96,6 +99,8 @@ def add(
         "server": server,
         "port": port,
         "database": database,
+        "account": account,
+        "endpoint": endpoint,
         "auth": auth,
         "user": user,
         "secret": secret,
@@ -147,11 +152,6 @@ def _document(connection: Connection) -> dict[str, object]:
 
 def _row(connection: Connection) -> list[str]:
     options = connection.options
-    server = options.get("server", "")
-    return [
-        connection.name,
-        connection.kind,
-        f"{server},{options['port']}" if "port" in options else server,
-        options.get("database", ""),
-        options.get("auth", ""),
-    ]
+    server = f"{options['server']},{options['port']}" if {"server", "port"} <= set(options) else options.get("server")
+    parts = (options.get("endpoint"), options.get("account"), server, options.get("database"))
+    return [connection.name, connection.kind, " ".join(part for part in parts if part), options.get("auth", "")]

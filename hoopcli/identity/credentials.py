@@ -18,6 +18,9 @@ from hoopcli.model.access import Connection
 from hoopcli.sansio.events import Credential
 from hoopcli.settings.secret import parse_reference
 
+#: Ways to prove oneself that need a secret and no user's name: a storage account's key, a shared access signature.
+_BARE_SECRETS = frozenset({"key", "sas"})
+
 
 class Credentials:
     """Gets the credential that a connection's ``auth`` names. ``tell`` shows a person how to sign in."""
@@ -41,7 +44,7 @@ class Credentials:
         self._sources: dict[str, TokenSource] = {}
 
     async def get(self, connection: Connection, resource: str, fresh: bool) -> Credential:
-        """A credential that is valid now: its kind is ``token``, ``password`` or ``none``.
+        """A credential that is valid now: its kind is ``token``, ``password``, ``key``, ``sas`` or ``none``.
 
         Raises NotSignedInError, and UsageError if the connection's options do not say enough.
         """
@@ -54,9 +57,13 @@ class Credentials:
             if not user:
                 raise UsageError(f"the connection {connection.name} names no user", "add it with --user NAME")
             return Credential("password", await in_thread(lambda: self._secret(connection)), user)
+        if auth in _BARE_SECRETS:
+            return Credential(auth, await in_thread(lambda: self._secret(connection)))
         if auth == "none":
             return Credential("none", "")
-        raise UsageError(f"the connection {connection.name} has auth = {auth!r}", "use entra, password or none")
+        raise UsageError(
+            f"the connection {connection.name} has auth = {auth!r}", "use entra, password, key, sas or none"
+        )
 
     def _source(self, connection: Connection) -> TokenSource:
         if connection.name not in self._sources:

@@ -73,7 +73,9 @@ class ConnectionSettings(BaseModel):
     server: str | None = None
     port: int | None = Field(None, ge=1, le=65535)
     database: str | None = None
-    auth: Literal["entra", "password", "none"] = "entra"
+    account: str | None = None
+    endpoint: str | None = None
+    auth: Literal["entra", "password", "key", "sas", "none"] = "entra"
     user: str | None = None
     secret: Reference | None = None
     encrypt: Literal["on", "strict", "off", "none"] | None = None

@@ -308,3 +308,10 @@ def _pem() -> bytes:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return private + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.mark.parametrize("auth", ["key", "sas"])
+def test_the_secret_of_a_storage_account(desk: Callable[..., Desk], auth: str) -> None:
+    assert desk(KEY="c2VjcmV0").get(auth=auth, secret="env:KEY") == Credential(auth, "c2VjcmV0")
+    with pytest.raises(UsageError, match="names no secret"):
+        desk().get(auth=auth)

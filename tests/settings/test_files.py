@@ -105,7 +105,7 @@ def test_a_connection_in_both_files_is_refused(write: Write) -> None:
         ('[identity]\nname = "Ada"\ngruops = []\n', "unknown key 'gruops' in [identity] (", "did you mean 'groups'?"),
         ('[connections.shop]\nsrver = "x"\n', "'srver' in [connections.shop]", "did you mean 'server'?"),
         ('connections.shop.srver = "x"\n', "line 1", "did you mean 'server'?"),
-        ('[connections.shop]\nserver="x"\nzzz = 1\n', "line 3", "known: auth, authority, ca_file"),
+        ('[connections.shop]\nserver="x"\nzzz = 1\n', "line 3", "known: account, auth, authority, ca_file"),
         ("[connections.shop]\nport = 99999\n", "connections.shop.port: input should be less", "configuration.md"),
         ('[connections."a b"]\nserver = "x"\n', "'a b' may have letters", "configuration.md"),
         ('ledger = """\n[ broken\n"""\npolcy = 1\n', "line 4", "did you mean 'policy'?"),
