@@ -103,6 +103,8 @@ def exchange_outcome(session: str, outcome: Outcome) -> Draft:
     }
     if len(outcome.errors) > MAX_ERRORS:
         body["errors_left_out"] = len(outcome.errors) - MAX_ERRORS
+    if outcome.facts:
+        body["facts"] = outcome.facts
     payloads = {}
     if outcome.digest:
         payloads[Slot.DELIVERED] = bytes.fromhex(outcome.digest)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hoopcli.model.decision import Json
+
 
 class Status(StrEnum):
     """How an exchange ended."""
@@ -23,7 +25,8 @@ class Outcome:
 
     ``digest`` is the SHA-256 (hex) of every byte delivered after masking and ``size`` their number; ``kept`` is the
     part the ledger stores, from the start, of type ``media_type``; ``kept_all`` says whether it is all of it.
-    ``masked`` counts masked values by the id of the mask.
+    ``masked`` counts masked values by the id of the mask. ``facts`` are what else the connector knows of how it went,
+    such as the digest of what was stored.
     """
 
     exchange: str
@@ -36,3 +39,4 @@ class Outcome:
     kept: bytes = b""
     kept_all: bool = True
     media_type: str = "application/octet-stream"
+    facts: Mapping[str, Json] = field(default_factory=dict)

@@ -101,6 +101,12 @@ def test_errors_are_bounded() -> None:
     assert body["errors"][0] == "x" * (drafts.MAX_ERROR - 1) + "…"  # type: ignore[index]
 
 
+def test_what_else_is_known_of_an_outcome() -> None:
+    assert "facts" not in exchange_outcome("s1", Outcome("e1", Status.COMPLETED)).body
+    stored = {"stored": {"sha256": "00", "size": 3}}
+    assert exchange_outcome("s1", Outcome("e1", Status.COMPLETED, facts=stored)).body["facts"] == stored
+
+
 def test_approvals_are_told_from_asking_to_use() -> None:
     now = datetime(2026, 3, 1, 9, tzinfo=UTC)
     asked = drafts.approval_asked("s1", "e1", "a1", "ddl", Approve(("dba",), 1, timedelta(minutes=5), 2), now)
