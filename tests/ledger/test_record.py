@@ -102,9 +102,9 @@ def test_errors_are_bounded() -> None:
 
 
 def test_what_else_is_known_of_an_outcome() -> None:
-    assert "facts" not in exchange_outcome("s1", Outcome("e1", Status.COMPLETED)).body
+    assert "facts" not in drafts.exchange_outcome("s1", Outcome("e1", Status.COMPLETED)).body
     stored = {"stored": {"sha256": "00", "size": 3}}
-    assert exchange_outcome("s1", Outcome("e1", Status.COMPLETED, facts=stored)).body["facts"] == stored
+    assert drafts.exchange_outcome("s1", Outcome("e1", Status.COMPLETED, facts=stored)).body["facts"] == stored
 
 
 def test_approvals_are_told_from_asking_to_use() -> None:
