@@ -21,6 +21,7 @@ from hoopcli.proxy.approvals import Approvals
 from hoopcli.proxy.run import run
 from hoopcli.proxy.session import LiveSession, Services, serve
 from hoopcli.sansio.events import Credential
+from hoopcli.spi import Connector
 from tests.support.ledger import Recorded
 from tests.support.waiting import eventually
 
@@ -75,11 +76,16 @@ def broker(
     *,
     principal: Principal = AGENT,
     credential: Credential = SA,
+    connector: Connector | None = None,
     reason: str = "",
     ttl: timedelta = timedelta(minutes=10),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[RunningBroker]:
-    """Serve one session of the SQL connector until the block ends; its ledger stays in ``folder``."""
+    """Serve one session, of the SQL connector unless another is given, until the block ends.
+
+    Its ledger stays in ``folder``.
+    """
+    brokered = connector or SqlConnector()
     ready = threading.Event()
     started: list[RunningBroker] = []
     failures: list[BaseException] = []
@@ -92,8 +98,8 @@ def broker(
             services = Services(
                 Engine(load(policy)), writer, approvals, FixedCredentials(credential), b"k" * 32, folder, now
             )
-            connection = Connection("azure-sql", "sql", options)
-            async with serve(SqlConnector(), connection, principal, services, reason=reason, ttl=ttl) as live:
+            connection = Connection(f"azure-{brokered.kind}", brokered.kind, options)
+            async with serve(brokered, connection, principal, services, reason=reason, ttl=ttl) as live:
                 started.append(RunningBroker(live, services, asyncio.get_running_loop()))
                 ready.set()
                 await asyncio.to_thread(done.wait)
