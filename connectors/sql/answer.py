@@ -9,7 +9,7 @@ from connectors.sql.plan import ResultPlan
 from connectors.sql.tds.packet import PacketType, PacketWriter
 from connectors.sql.tds.response import ResponseFilter
 from connectors.sql.understand import Understood
-from hoopcli.errors import HoopError
+from hoopcli.errors import HoopError, ProtocolError
 from hoopcli.model.decision import Limit
 from hoopcli.model.outcome import Outcome, Status
 from hoopcli.sansio.commands import Buffer
@@ -20,7 +20,10 @@ MEDIA_TYPE = "application/vnd.hoop.tds"
 
 
 class Answer:
-    """The upstream's answer to one permitted request, as packets for the client."""
+    """The upstream's answer to one permitted request, as packets for the client.
+
+    It is one message. Once ``cancelled`` it ends with the acknowledgement of that, in this message or in one more.
+    """
 
     def __init__(self, context: LayerContext, understood: Understood, permit: Permit, packet_size: int) -> None:
         masking = context.masking(permit.decision.masks)
@@ -37,7 +40,8 @@ class Answer:
         self._size = 0
         self._kept: list[bytes] = []
         self._kept_size = 0
-        self._ended = False
+        self._ended = 0  # messages
+        self.cancelled = False
         self.failure: HoopError | None = None
 
     def feed(self, pieces: Sequence[tuple[memoryview, bool]]) -> list[bytes]:
@@ -57,6 +61,9 @@ class Answer:
         return packets
 
     def _pass(self, run: list[memoryview], *, last: bool) -> list[bytes]:
+        if self._ended > self.cancelled or self.complete:
+            self.refuse_more()
+            return []
         if self._writer is None:
             self._writer = PacketWriter(PacketType.TABULAR_RESULT, self._packet_size)
         packets: list[bytes] = []
@@ -72,8 +79,12 @@ class Answer:
             return packets + self._writer.flush()
         packets += self._writer.finish()
         self._writer = None
-        self._ended = True
+        self._ended += 1
         return packets
+
+    def refuse_more(self) -> None:
+        """Something follows the answer."""
+        self.failure = ProtocolError("the upstream sent more than the answer to what it was asked")
 
     def _note(self, delivered: Sequence[Buffer]) -> None:
         for buffer in delivered:
@@ -84,9 +95,10 @@ class Answer:
                 self._kept.append(kept)
                 self._kept_size += len(kept)
 
-    def complete(self, *, cancelling: bool) -> bool:
-        """Whether the answer has ended; a cancelled one ends with the acknowledgement of the cancel."""
-        return self._ended and (not cancelling or self._filter.attention_acknowledged)
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has ended."""
+        return self._ended > 0 and (not self.cancelled or self._filter.attention_acknowledged)
 
     def abort(self, tokens: bytes) -> list[bytes]:
         """End the answer early with these tokens; nothing if it stands inside a token."""
@@ -96,11 +108,12 @@ class Answer:
         return writer.write(tokens) + writer.finish()
 
     def outcome(self, status: Status | None = None) -> Outcome:
-        """What was delivered so far, exactly. Without a status it is completed, or failed if an error was among it."""
+        """What was delivered so far, exactly. Without a status it is as it ended: cancelled, failed or completed."""
         found = self._filter
+        ended = Status.FAILED if found.errors else Status.COMPLETED
         return Outcome(
             self._exchange,
-            status or (Status.FAILED if found.errors else Status.COMPLETED),
+            status or (Status.CANCELLED if self.cancelled else ended),
             rows=found.rows,
             size=self._size,
             digest=self._digest.hexdigest(),

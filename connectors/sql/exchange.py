@@ -63,10 +63,13 @@ class Exchanges:
         if message.type is PacketType.ATTENTION:
             yield self._deliver(attention_acknowledged())  # nothing runs, so nothing is to be cancelled
             return
+        message = self._resetting(message)
         if message.ignored:
             yield self._deliver(error_message(DENIED, "the request was given up midway"))
             return
-        message = self._resetting(message)
+        if self._cancelled(b""):  # it came along with the request, before anything was asked
+            yield from self._given_up()
+            return
         request = decode_request(message.type, message.payload)
         understood = understand(request, message.payload, self._scope, self._handles, self._announced)
         self._announced = ()
@@ -78,9 +81,13 @@ class Exchanges:
                 yield self._deliver(
                     error_message(DENIED, f"hoop: {reply.message}", reply.hint, procedure=understood.procedure)
                 )
-            case None:  # the request and the ATTENTION are two messages, and clients wait for an answer to each
-                yield self._deliver(error_message(DENIED, "hoop: cancelled while it waited"))
-                yield self._deliver(attention_acknowledged())
+            case None:
+                yield from self._given_up()
+
+    def _given_up(self) -> Steps[None]:
+        """The request and the ATTENTION are two messages, and clients wait for an answer to each."""
+        yield self._deliver(error_message(DENIED, "hoop: cancelled while it waited"))
+        yield self._deliver(attention_acknowledged())
 
     def _resetting(self, message: Message) -> Message:
         """The message with the reset that it or an earlier one, which was not forwarded, asked for."""
@@ -110,12 +117,16 @@ class Exchanges:
                     raise PeerGoneError(f"the {peer.value} closed the connection while a statement waited")
 
     def _cancelled(self, data: bytes) -> bool:
-        """Whether these bytes of a waiting client complete an ATTENTION, the only thing that it may send."""
-        for message in self._requests.feed(self._client.opened(data)):
+        """Whether these bytes of a waiting client complete an ATTENTION, the only thing that it may send.
+
+        Several say no more than one ([MS-TDS] 2.2.1.7).
+        """
+        cancelled = False
+        for message in self._requests.feed(self._client.opened(data) if data else b""):
             if message.type is not PacketType.ATTENTION:
                 raise ProtocolError("the client sent a request before the last one was answered")
-            return True
-        return False
+            cancelled = True
+        return cancelled
 
     def _run(self, message: Message, understood: Understood, permit: Permit) -> Steps[None]:
         """Forward the very bytes that were authorised, and deliver the answer through the filter."""
@@ -123,17 +134,25 @@ class Exchanges:
         self._resets = Status.NORMAL
         answer = Answer(self._context, understood, permit, self._client_size)
         stream = PayloadStream()
-        cancelling = False
-        while not answer.complete(cancelling=cancelling):
+        while not answer.complete:
             event = yield from receive(BOTH)
-            if isinstance(event, DataReceived) and event.peer is Peer.CLIENT:
-                if not cancelling and self._cancelled(event.data):
-                    cancelling = True
-                    yield self._upstream.send(_ATTENTION)
-                continue
-            yield from self._pass_on(event, stream, answer)
-        yield Record(answer.outcome(Ending.CANCELLED if cancelling else None))
+            if not isinstance(event, DataReceived) or event.peer is Peer.UPSTREAM:
+                yield from self._pass_on(event, stream, answer)
+            elif (yield from self._cancels(event.data, answer)):
+                yield self._upstream.send(_ATTENTION)
+        yield Record(answer.outcome())
         self._learn(answer, understood)
+
+    def _cancels(self, data: bytes, answer: Answer) -> Steps[bool]:
+        """Whether a client whose answer is under way cancels it with these bytes, for the first time."""
+        try:
+            heard = self._cancelled(data)
+        except ProtocolError as error:
+            yield Record(replace(answer.outcome(Ending.LOST), errors=(error.message,)))
+            raise
+        first = heard and not answer.cancelled
+        answer.cancelled |= heard
+        return first
 
     def _pass_on(self, event: Event, stream: PayloadStream, answer: Answer) -> Steps[None]:
         if not isinstance(event, DataReceived):
@@ -146,6 +165,8 @@ class Exchanges:
             raise
         if packets:
             yield self._client.send(packets)
+        if answer.complete and not stream.idle:
+            answer.refuse_more()
         if answer.failure is not None:
             yield from self._cut_off(answer, answer.failure)
             raise answer.failure

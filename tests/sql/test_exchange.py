@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,8 +28,8 @@ from connectors.sql.tds.request import (
     encode_request,
 )
 from connectors.sql.tds.tokens import Done, DoneStatus, ReturnValue, ServerMessage, TokenType
-from connectors.sql.tds.tokens_env import EnvChange, EnvType
-from connectors.sql.tds.tokens_login import LoginAck
+from connectors.sql.tds.tokens_env import EnvChange, EnvType, Routing
+from connectors.sql.tds.tokens_login import FeatureExtAck, FedAuthInfo, LoginAck, Sspi
 from connectors.sql.tds.tokenstream import OutputValue, Row, Token, read_tokens, write_row
 from connectors.sql.tds.types import MAX, TypeId, TypeInfo
 from connectors.sql.tds.values import Value, encode_value
@@ -313,29 +314,102 @@ def test_an_attention_while_it_runs_is_passed_on_until_it_is_acknowledged(separa
     assert sent(dialogue.permit(), Peer.UPSTREAM)
 
 
-def test_a_request_before_the_last_was_answered_ends_the_connection() -> None:
-    for running in (False, True):
-        dialogue = Dialogue()
-        dialogue.ask(SqlBatch("SELECT 1"))
-        if running:
-            dialogue.permit()
-        with pytest.raises(ProtocolError, match="before the last one was answered"):
-            dialogue.ask(SqlBatch("DROP TABLE customers"))
+ATTENTION = b"".join(packetize(PacketType.ATTENTION, []))
+CANCELLED = Done(DoneStatus.ATTENTION).encode()
+DROP = SqlBatch("DROP TABLE customers")
 
 
-def test_two_messages_in_one_read_are_two_exchanges() -> None:
-    dialogue = Dialogue()
-    one, two = (b"".join(packetize(*_with_type(SqlBatch(t)))) for t in ("SELECT 1", "SELECT 2"))
-    asked = dialogue.client(one + two)
-    assert [s.text for s in _statements(asked)] == ["SELECT 1"]
-    dialogue.permit()
-    asked = dialogue.answer(Done().encode())
-    assert [s.text for s in _statements(asked)] == ["SELECT 2"]
-
-
-def _with_type(request: Request) -> tuple[PacketType, list[bytes]]:
+def wire(request: Request) -> bytes:
     kind, payload = encode_request(request)
-    return kind, [payload]
+    return b"".join(packetize(kind, [payload]))
+
+
+@pytest.mark.parametrize("state", ["together", "waiting", "running", "cancelled"])
+@pytest.mark.parametrize("more", [wire(DROP), b"\x53" * 16, b"GET / HTTP/1.1\r\n"], ids=["request", "mars", "garbage"])
+def test_whatever_but_an_attention_before_the_answer_ends_the_connection(state: str, more: bytes) -> None:
+    dialogue = Dialogue()
+    together = state == "together"
+    with pytest.raises(ProtocolError):
+        dialogue.client(wire(SqlBatch("SELECT 1")) + (more if together else b""))
+        if state in {"running", "cancelled"}:
+            dialogue.permit()
+        if state == "cancelled":
+            dialogue.client(ATTENTION)
+        dialogue.client(more)
+    assert "DROP" not in sent(dialogue.play.log, Peer.UPSTREAM).decode("utf-16-le", "replace")
+    assert all("DROP" not in s.text for s in _statements(dialogue.play.log))
+
+
+def test_what_was_delivered_before_a_client_broke_the_protocol_is_recorded_exactly() -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT id FROM orders"))
+    dialogue.permit()
+    part = write_columns([Column("id", INT)]) + write_row([Column("id", INT)], (1,))
+    packet = bytearray(b"".join(packetize(PacketType.TABULAR_RESULT, [part])))
+    packet[1] &= ~Status.EOM
+    dialogue.play.hear(DataReceived(Peer.UPSTREAM, bytes(packet)))
+    with pytest.raises(ProtocolError):
+        dialogue.ask(DROP)
+    outcome = only(dialogue.play.log, Record)[0].outcome
+    assert (outcome.status, outcome.rows, outcome.kept) == (Ending.LOST, 1, payload_of(dialogue.play.log))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_request_given_up_in_the_same_breath_is_never_asked_about(times: int) -> None:
+    dialogue = Dialogue()
+    commands = dialogue.client(wire(DROP) + ATTENTION * times)
+    assert only(commands, Authorize) == []
+    answer, acknowledgement = MessageReader().feed(sent(commands, Peer.CLIENT))
+    assert answer.payload.endswith(Done(DoneStatus.ERROR).encode())
+    assert acknowledgement.payload == CANCELLED
+    assert [s.text for s in _statements(dialogue.ask(SqlBatch("SELECT 1")))] == ["SELECT 1"]
+
+
+def test_several_attentions_while_it_waits_are_one() -> None:
+    dialogue = Dialogue()
+    dialogue.ask(DROP)
+    commands = dialogue.client(ATTENTION * 2)
+    assert len(only(commands, CancelAuthorize)) == 1
+    assert len(list(MessageReader().feed(sent(commands, Peer.CLIENT)))) == 2
+
+
+def test_several_attentions_while_it_runs_go_upstream_once() -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT 1"))
+    dialogue.permit()
+    for cut in (ATTENTION * 2 + ATTENTION[:3], ATTENTION[3:]):
+        dialogue.client(cut)
+    assert sent(dialogue.play.log, Peer.UPSTREAM).count(ATTENTION) == 1
+    assert delivered(dialogue.answer(CANCELLED)).outcome.status is Ending.CANCELLED
+    assert sent(dialogue.client(ATTENTION), Peer.UPSTREAM) == b""
+
+
+def test_an_attention_that_meets_the_end_of_the_answer_on_its_way_is_acknowledged_once() -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT 1"))
+    dialogue.permit()
+    dialogue.client(ATTENTION)
+    assert only(dialogue.answer(Done().encode()), Record) == []
+    commands = dialogue.answer(CANCELLED)
+    assert delivered(commands).outcome.status is Ending.CANCELLED
+    assert payload_of(commands) == CANCELLED
+
+
+def test_an_attention_right_after_the_end_of_the_answer_never_reaches_the_upstream() -> None:
+    dialogue = Dialogue()
+    dialogue.run("SELECT 1", Done().encode())
+    commands = dialogue.client(ATTENTION)
+    assert sent(commands, Peer.UPSTREAM) == b""
+    assert payload_of(commands) == CANCELLED
+
+
+@pytest.mark.parametrize("cut", [1 << 20, 1, 9])
+def test_the_next_request_may_come_in_pieces(cut: int) -> None:
+    dialogue = Dialogue()
+    dialogue.run("SELECT 1", Done().encode())
+    data = wire(SqlBatch("SELECT 2"))
+    asked = [c for at in range(0, len(data), cut) for c in dialogue.client(data[at : at + cut])]
+    assert [s.text for s in _statements(asked)] == ["SELECT 2"]
 
 
 def _statements(commands: list[Command]) -> list[Statement]:
@@ -365,6 +439,77 @@ def test_an_undecodable_answer_is_cut_off_with_an_error() -> None:
 def test_an_upstream_that_speaks_unasked_ends_it() -> None:
     with pytest.raises(ProtocolError, match="without being asked"):
         Dialogue().answer(Done().encode())
+
+
+ANSWER = b"".join(packetize(PacketType.TABULAR_RESULT, [Done().encode()]))
+STRAY = b"".join(packetize(PacketType.TABULAR_RESULT, [result(CUSTOMERS, (9, SSN, "Oslo"))]))
+
+
+@pytest.mark.parametrize("answers", [ANSWER + STRAY, ANSWER + STRAY[:20], ANSWER + STRAY[:8], ANSWER + STRAY[:5]])
+def test_an_answer_without_a_question_is_not_delivered(answers: bytes) -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT id FROM orders"))
+    dialogue.permit()
+    with pytest.raises(ProtocolError, match="more than the answer"):
+        dialogue.play.hear(DataReceived(Peer.UPSTREAM, answers))
+    assert SSN.encode("utf-16-le") not in sent(dialogue.play.log, Peer.CLIENT)
+
+
+def test_a_cancel_that_is_not_acknowledged_in_two_messages_ends_it() -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT id FROM orders"))
+    dialogue.permit()
+    dialogue.client(ATTENTION)
+    dialogue.answer(Done().encode())
+    dialogue.answer(Done().encode())
+    with pytest.raises(ProtocolError, match="more than the answer"):
+        dialogue.answer(Done().encode())
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        EnvChange(EnvType.ROUTING, Routing("evil.example.com", 1433)).encode(),
+        LoginAck("Microsoft SQL Server", (16, 0, 0, 0)).encode(),
+        FeatureExtAck(((2, b""),)).encode(),
+        FedAuthInfo("https://evil.example.com", "x").encode(),
+        Sspi(b"challenge").encode(),
+        b"\xe3\xff\xff" + b"\xff" * 0xFFFF,  # an environment change that no version has
+        b"\xd1" + b"\x01" * 40,  # a row of nothing
+        b"\x81\xfe\xff" + b"\x00" * 40,  # 65,534 columns
+    ],
+    ids=["routing", "login", "features", "fedauth", "sspi", "environment", "row", "columns"],
+)
+def test_a_token_that_no_answer_has_ends_it_and_is_not_delivered(token: bytes) -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT id FROM orders"))
+    dialogue.permit()
+    with pytest.raises(ProtocolError):
+        dialogue.answer(token)
+    assert token not in sent(dialogue.play.log, Peer.CLIENT)
+    assert only(dialogue.play.log, Record)[0].outcome.status is Ending.BLOCKED
+
+
+def test_a_flood_of_tokens_is_passed_on_without_being_kept() -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT id FROM orders"))
+    dialogue.permit(keep=1000)
+    flood = (
+        Done(DoneStatus.MORE).encode() + EnvChange(EnvType.LANGUAGE, "a" * 100, "b").encode() + handle_out(7)
+    ) * 100
+    packet = bytearray(b"".join(packetize(PacketType.TABULAR_RESULT, [flood], 32767)))
+    packet[1] &= ~Status.EOM
+    sizes = []
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            for _ in range(50):
+                dialogue.play.hear(DataReceived(Peer.UPSTREAM, bytes(packet)))
+                dialogue.play.log.clear()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[2] - sizes[1] < len(packet)
 
 
 def test_a_limit_ends_the_rows_and_says_so() -> None:

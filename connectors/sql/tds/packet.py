@@ -176,6 +176,11 @@ class PayloadStream:
         self._left = 0
         self._last = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether the stream stands between two packets."""
+        return not self._header and not self._left
+
     def feed(self, data: bytes) -> list[tuple[memoryview, bool]]:
         """Take bytes and return ``(payload, eom)`` pieces; ``eom`` marks the piece that ends its message.
 

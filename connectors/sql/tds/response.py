@@ -21,6 +21,7 @@ __all__ = ["CUT_OFF", "BlockedError", "Plan", "ResponseFilter"]
 
 CUT_OFF = 50413  # the number of the INFO that says rows were left out
 _MOST_ERRORS = 32
+_MOST_HANDLES = 16  # no procedure returns more of them
 _LONGEST_TEXT = 16_000  # what fits an ERROR's two-byte length with room for the rest
 _ROWS = frozenset((TokenType.ROW, TokenType.NBCROW, TokenType.ALTROW))
 _DONES = frozenset((TokenType.DONE, TokenType.DONEPROC, TokenType.DONEINPROC))
@@ -34,8 +35,8 @@ class ResponseFilter:
     """Masks, limits and watches the response to one request, as it streams.
 
     ``masked`` counts masked cells by the id of the mask; ``errors`` are the first delivered error texts, ``done`` the
-    last DONE as delivered, ``env_changes`` what the upstream changed, ``handles`` the output values in their order, as
-    sp_prepare returns them: None for what is NULL, masked or no integer.
+    last DONE as delivered, ``database`` the one that the session now uses, if the response changed it, ``handles`` the
+    first output values in their order, as sp_prepare returns them: None for what is NULL, masked or no integer.
 
     What it cannot decode ends it. The error is raised by the ``feed`` that has nothing sound before it to deliver, by
     every call after, and at the latest by ``finish``; so all counts hold for exactly what ``feed`` returned.
@@ -53,7 +54,7 @@ class ResponseFilter:
         self.masked: dict[str, int] = {}
         self.errors: list[str] = []
         self.done: Done | None = None
-        self.env_changes: list[EnvChange] = []
+        self.database = ""
         self.handles: list[int | None] = []
         self.attention_acknowledged = False
         self._plan = plan
@@ -82,12 +83,6 @@ class ResponseFilter:
     def between_tokens(self) -> bool:
         """Whether what was delivered ends with a whole token."""
         return not self._rows.busy
-
-    @property
-    def database(self) -> str:
-        """The database that the session now uses, if the response changed it."""
-        names = [change.new for change in self.env_changes if change.type is EnvType.DATABASE]
-        return str(names[-1]) if names else ""
 
     def feed(self, payload: bytes | memoryview) -> Out:
         """Take more of the upstream's payload, cut anywhere; return what to deliver, in order.
@@ -195,7 +190,8 @@ class ResponseFilter:
     def _environment(self, change: EnvChange, out: Out) -> None:
         if change.type is EnvType.ROUTING:
             raise ProtocolError("the upstream sent the client elsewhere in the middle of a session")
-        self.env_changes.append(change)
+        if change.type is EnvType.DATABASE:
+            self.database = str(change.new)
         if change.type not in _UNSAID:
             out.append(change.encode())
 
@@ -207,4 +203,5 @@ class ResponseFilter:
         reader.position = start
         mask = self._rows.begin_value(header, out)
         known = raw and mask is None and header.type.id in _INTEGERS
-        self.handles.append(decode_int(header.type, raw) if raw and known else None)
+        if len(self.handles) < _MOST_HANDLES:
+            self.handles.append(decode_int(header.type, raw) if raw and known else None)
