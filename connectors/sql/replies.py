@@ -9,7 +9,7 @@ from connectors.sql.tds.tokens import Done, DoneStatus, ServerMessage, TokenType
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
 from connectors.sql.tds.tokens_login import FeatureExtAck, LoginAck
 from connectors.sql.tds.tokenstream import Token
-from connectors.sql.upstream import LoggedIn
+from connectors.sql.upstream import PASSED_ON, LoggedIn
 
 SERVER_NAME = "hoop"
 _SEVERITY = 14  # the class of permission errors
@@ -32,7 +32,7 @@ def attention_acknowledged() -> bytes:
 
 def login_answer(client: Accepted, upstream: LoggedIn) -> bytes:
     """The answer to the client's LOGIN7: the upstream's, less what names it, with the client's own packet size."""
-    asked = {feature.id for feature in client.login.features}
+    asked = {feature.id for feature in client.login.features} & PASSED_ON
     shown = [token for token in map(_shown, upstream.tokens) if token is not None]
     size = EnvChange(EnvType.PACKET_SIZE, str(client.packet_size), str(client.login.packet_size or client.packet_size))
     ack = LoginAck(upstream.ack.program, upstream.ack.version, client.login.tds_version)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.sql.accept import Accepted
 from connectors.sql.link import STRICT_TLS, WRAPPED_TLS, Link, PeerGoneError
 from connectors.sql.tds.features import Feature, FeatureId, FedAuth, FedAuthLibrary
-from connectors.sql.tds.login import TDS_7_4, TDS_8_0, Login7, OptionFlags1, OptionFlags3, TypeFlags, encode_login7
+from connectors.sql.tds.login import (
+    TDS_7_4,
+    TDS_8_0,
+    Login7,
+    OptionFlags1,
+    OptionFlags2,
+    OptionFlags3,
+    TypeFlags,
+    encode_login7,
+)
 from connectors.sql.tds.packet import (
     DEFAULT_PACKET_SIZE,
     MAX_PACKET_SIZE,
@@ -47,7 +56,10 @@ _BACKOFF = (0.5, 1.0, 2.0, 4.0)
 #: Errors that a login to Azure SQL may meet while a database moves or wakes: worth another try.
 TRANSIENT = frozenset({4060, 4221, 10928, 10929, 40143, 40197, 40501, 40540, 40613, 42108, 42109, 49918, 49919, 49920})
 _ENCRYPTION = {"on": Encryption.ON, "off": Encryption.OFF, "none": Encryption.NOT_SUP}
-_PASSED_ON = frozenset({FeatureId.UTF8_SUPPORT})
+#: What of a client's login is carried over: what decides how its statements and values are understood, and no more.
+PASSED_ON = frozenset({FeatureId.UTF8_SUPPORT})
+_FLAGS1 = OptionFlags1.DUMP_LOAD_OFF | OptionFlags1.DATABASE_FATAL | OptionFlags1.SET_LANG_NOTIFY
+_FLAGS2 = OptionFlags2.LANGUAGE_FATAL | OptionFlags2.ODBC
 
 
 class UpstreamRefusedError(ProtocolError):
@@ -155,7 +167,7 @@ def _attempt(
         raise UpstreamRefusedError(f"the login upstream failed: {error.message}", error.hint) from error
     if message.type is not PacketType.TABULAR_RESULT or not reader.idle:
         raise UpstreamRefusedError("the upstream's answer to the login is not TDS")
-    return _judge(link, _tokens(message.payload))
+    return _judge(link, _tokens(message.payload), credential)
 
 
 def _agree(context: LayerContext, link: Link, credential: Credential, host: str) -> Steps[tuple[Encrypted, Prelogin]]:
@@ -185,7 +197,7 @@ def _agree(context: LayerContext, link: Link, credential: Credential, host: str)
 def _login7(context: LayerContext, client: Accepted, credential: Credential, host: str, answered: Prelogin) -> Login7:
     """The broker's own login. It carries over what decides how the client's statements are understood."""
     asked = client.login
-    features = [Feature(f.id, f.data) for f in asked.features if f.id in _PASSED_ON]
+    features = [Feature(f.id, f.data) for f in asked.features if f.id in PASSED_ON]
     if credential.kind == "token":
         fedauth = FedAuth(
             FedAuthLibrary.SECURITY_TOKEN,
@@ -207,8 +219,8 @@ def _login7(context: LayerContext, client: Accepted, credential: Credential, hos
         features=tuple(features),
         tds_version=TDS_8_0 if context.target.options.get("encrypt") == "strict" else TDS_7_4,
         packet_size=MAX_PACKET_SIZE,
-        option_flags1=asked.option_flags1 | OptionFlags1.USE_DB_NOTIFY,
-        option_flags2=asked.option_flags2,
+        option_flags1=asked.option_flags1 & _FLAGS1 | OptionFlags1.USE_DB_NOTIFY,
+        option_flags2=asked.option_flags2 & _FLAGS2,
         type_flags=asked.type_flags & TypeFlags.READ_ONLY_INTENT,
         option_flags3=asked.option_flags3 & OptionFlags3.UNKNOWN_COLLATION_HANDLING,
         client_time_zone=asked.client_time_zone,
@@ -223,7 +235,8 @@ def _tokens(payload: bytes) -> tuple[Token, ...]:
         raise UpstreamRefusedError(f"the upstream's answer to the login cannot be read: {error.message}") from error
 
 
-def _judge(link: Link, tokens: tuple[Token, ...]) -> LoggedIn | tuple[str, int]:
+def _judge(link: Link, tokens: tuple[Token, ...], credential: Credential) -> LoggedIn | tuple[str, int]:
+    tokens = tuple(_without(credential.secret, token) for token in tokens)
     changes = {t.type: t.new for t in tokens if isinstance(t, EnvChange)}
     route = changes.get(EnvType.ROUTING)
     if isinstance(route, Routing):
@@ -240,6 +253,13 @@ def _judge(link: Link, tokens: tuple[Token, ...]) -> LoggedIn | tuple[str, int]:
         ack,
         tokens,
     )
+
+
+def _without(secret: str, token: Token) -> Token:
+    """The token as it may be shown: a careless server repeats what it was sent."""
+    if isinstance(token, ServerMessage) and secret and secret in token.text:
+        return replace(token, text=token.text.replace(secret, "***"))
+    return token
 
 
 def _packet_size(text: str) -> int:
