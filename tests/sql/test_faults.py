@@ -12,6 +12,8 @@ import pyodbc
 import pytest
 
 from connectors.sql.demo.options import Options
+from connectors.sql.tds.tokens_env import EnvChange, EnvType, Routing
+from connectors.sql.tds.tokens_login import LoginAck
 from hoopcli.ledger.record import Record
 from hoopcli.sansio.events import Credential
 from tests.support import clients
@@ -102,6 +104,38 @@ def test_a_malformed_answer_is_cut_off_and_recorded_as_blocked(tmp_path: Path) -
         with pytest.raises(pyodbc.Error, match="cut off"):
             clients.fetch(connection, "SELECT * FROM orders")
     assert outcomes(tmp_path)[-1].body["status"] == "blocked"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        EnvChange(EnvType.ROUTING, Routing("127.0.0.1", 14331)).encode(),
+        LoginAck("Microsoft SQL Server", (16, 0, 0, 0)).encode(),
+        b"\xd1" + b"\x04" * 60,
+        b"\xe4\xff\xff\xff\x7f",
+        b"\x81\xff\xfe" + b"\x00" * 60,
+    ],
+    ids=["a route", "a login", "a row of nothing", "two gigabytes of session state", "65,279 columns"],
+)
+def test_an_upstream_that_lies_is_cut_off_and_the_client_told(tmp_path: Path, token: bytes) -> None:
+    with stage(tmp_path) as (up, between):
+        with connect(between) as connection:
+            up.options.inject = token
+            with pytest.raises(pyodbc.Error, match="cut off"):
+                clients.fetch(connection, "SELECT 1 AS one")
+        up.options.inject = b""
+        with connect(between) as another:
+            assert clients.fetch(another, "SELECT 1 AS one") == [(1,)]
+    assert [o.body["status"] for o in outcomes(tmp_path)].count("blocked") == 1
+
+
+def test_a_server_that_routes_to_itself_is_given_up(tmp_path: Path) -> None:
+    options = Options()
+    with stage(tmp_path, options) as (up, between):
+        options.route = ("127.0.0.1", up.port)
+        with pytest.raises(pyodbc.Error, match="routed the login"):
+            connect(between).__enter__()
+        assert len(up.seen.logins) == 4
 
 
 def test_a_slow_statement_is_cancelled_upstream_and_the_connection_lives(tmp_path: Path) -> None:

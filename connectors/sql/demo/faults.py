@@ -20,6 +20,8 @@ class Faults:
     def spoil(self, piece: bytes) -> tuple[bytes, bool]:
         """A piece of the answer as it shall be sent, and whether the connection is lost after it."""
         self._pieces += 1
+        if self._pieces == 1:
+            piece = self._options.inject + piece
         if self._options.malformed:
             piece = _UNKNOWN + piece
         if self._options.overlong:

@@ -16,7 +16,8 @@ class Options:
     FEDAUTH token let in, instead of user and secret. ``route`` answers the login with another server. ``transient``
     login errors come first; ``cut_login`` logins lose their connection. ``delay`` seconds pass before each answer.
     ``cut_after`` bytes of an answer the connection is lost; ``malformed`` puts an unknown token into it, ``overlong``
-    one that claims more bytes than follow, ``error_after`` an ERROR after that many pieces. ``canned`` answers reads of
+    one that claims more bytes than follow, ``inject`` these tokens before it, ``error_after`` an ERROR after that many
+    pieces. ``canned`` answers reads of
     ``dbo.big`` (``big_rows``) and ``dbo.huge`` from memory.
     """
 
@@ -31,6 +32,7 @@ class Options:
     cut_after: int | None = None
     malformed: bool = False
     overlong: bool = False
+    inject: bytes = b""
     error_after: int = 0
     canned: bool = False
     big_rows: int = 200_000
