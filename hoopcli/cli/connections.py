@@ -89,7 +89,10 @@ def add(
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a connection of this name.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a connection. Secrets are given by reference, never by value."""
+    """Add a connection. Secrets are given by reference, never by value.
+
+    At a terminal, a password that --secret does not name is asked for and kept in the keyring.
+    """
     from hoopcli.cli import connectors  # noqa: PLC0415
     from hoopcli.settings.edit import add_connection  # noqa: PLC0415
     from hoopcli.settings.files import check_connection, config_path  # noqa: PLC0415
@@ -117,6 +120,8 @@ def add(
     given = {key: value for key, value in values.items() if value is not None}
     connection = check_connection(name, given)
     connectors.load(kind).target(connection)
+    if auth == "password" and secret is None and not as_json and (entry := _ask_password(name, replace=replace)):
+        given["secret"] = f"keyring:{entry}"
     path = add_connection(config_path(), name, given, replace=replace)
     if as_json:
         output.document({"added": _document(connection), "file": str(path)})
@@ -134,6 +139,30 @@ def rm(name: Name, as_json: AsJson = False) -> None:
         output.document({"removed": name, "file": str(path)})
     else:
         output.say(f"Removed {name} from {path}.")
+
+
+def _ask_password(name: str, *, replace: bool) -> str:
+    """Ask the person at the terminal; the entry of the keyring that now holds the password, empty if there is none."""
+    from hoopcli.cli.asking import can_ask  # noqa: PLC0415
+    from hoopcli.identity.keyrings import Keyring  # noqa: PLC0415
+    from hoopcli.settings.files import load  # noqa: PLC0415
+
+    settings = load()
+    keyring = Keyring(enabled=settings.keyring)
+    taken = name in settings.connections and not replace
+    if taken or not can_ask() or not keyring.available():
+        return ""
+    password = typer.prompt(
+        "Its password, to be kept in the keyring (Enter: not now)",
+        default="",
+        show_default=False,
+        hide_input=True,
+        err=True,
+    )
+    entry = f"connections.{name}"
+    if password and not keyring.set(entry, password):
+        raise UsageError("the keyring did not keep the password", "name another place: --secret env:NAME or file:PATH")
+    return entry if password else ""
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +84,65 @@ def test_a_taken_name(hoop: Hoop) -> None:
 def test_the_nearest_name(hoop: Hoop) -> None:
     hoop("connections", "add", "shop", "--server", "a")
     assert "did you mean 'shop'?" in hoop("connections", "show", "shpo").err
+
+
+def at_a_terminal(home: Path, typed: str, *argv: str) -> str:
+    """Add the shop at a terminal with a keyring, and type this if asked for a password; what is on the screen."""
+    config = home / "config.toml"
+    config.write_text(config.read_text().replace("keyring = false", ""))
+    environment = os.environ | {
+        "PYTHON_KEYRING_BACKEND": "tests.identity.keyrings.FileBackend",
+        "TEST_KEYRING": str(home / "keyring"),
+    }
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "hoopcli.cli.main", "connections", "add", "shop", *SHOP, *argv]
+    process = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+    )
+    os.close(slave)
+    screen = ""
+    try:
+        while data := os.read(master, 4096):
+            screen += data.decode()
+            if screen.endswith("): "):
+                os.write(master, f"{typed}\n".encode())
+    except OSError:  # the other end is closed
+        pass
+    os.close(master)
+    process.wait(20)
+    return screen
+
+
+def test_at_a_terminal_the_password_is_asked_for_and_goes_into_the_keyring(home: Path, hoop: Hoop) -> None:
+    screen = at_a_terminal(home, "hunter2")
+    assert "Its password" in screen
+    assert "hunter2" not in screen
+    assert "hunter2" in (home / "keyring").read_text()
+    assert hoop("connections", "show", "shop", "--json").json["options"]["secret"] == "keyring:connections.shop"
+    assert "hunter2" not in (home / "connections.toml").read_text()
+
+
+def test_enter_names_no_secret(home: Path, hoop: Hoop) -> None:
+    assert "Added shop" in at_a_terminal(home, "")
+    assert "secret" not in hoop("connections", "show", "shop", "--json").json["options"]
+
+
+def test_the_password_of_a_taken_name_is_not_asked_for(home: Path) -> None:
+    at_a_terminal(home, "hunter2")
+    assert "Its password" not in at_a_terminal(home, "another")
+    assert "hunter2" in (home / "keyring").read_text()
+    at_a_terminal(home, "another", "--replace")
+    assert "another" in (home / "keyring").read_text()
+
+
+@pytest.mark.parametrize("argv", [("--json",), ("--secret", "env:SHOP")])
+def test_programs_and_those_who_name_it_are_not_asked(home: Path, argv: tuple[str, ...]) -> None:
+    assert "Its password" not in at_a_terminal(home, "hunter2", *argv)
+    assert not (home / "keyring").exists()
+
+
+def test_a_keyring_that_keeps_nothing_is_told(home: Path) -> None:
+    (home / "keyring").mkdir()
+    screen = at_a_terminal(home, "hunter2")
+    assert "did not keep" in screen
+    assert not (home / "connections.toml").exists()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keyring
 import keyring.backends.fail
@@ -24,6 +27,18 @@ class MemoryBackend(KeyringBackend):
 
     def delete_password(self, service: str, username: str) -> None:
         del self.entries[service, username]
+
+
+class FileBackend(MemoryBackend):
+    """In the file that ``TEST_KEYRING`` names, for processes of their own."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        path = Path(os.environ["TEST_KEYRING"])
+        entries: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        return entries.get(f"{service} {username}")
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        Path(os.environ["TEST_KEYRING"]).write_text(json.dumps({f"{service} {username}": password}))
 
 
 class BrokenBackend(MemoryBackend):
