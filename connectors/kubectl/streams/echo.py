@@ -1,0 +1,120 @@
+"""Masking of a terminal's output, without holding back what a person types.
+
+``StreamMasker`` holds back the last few hundred characters, for a secret may begin in them. On a terminal that would be
+the prompt. So after a moment of quiet ``release`` shows them but for a tail that looks like the begin of a secret
+(``prefixes``), and what is found later to have begun in the shown part is masked from there on. In any other respect
+the result is that of ``StreamMasker``: with no release in between, the very same.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from connectors.kubectl.streams.prefixes import held_from
+from hoopcli.masking.folding import Folded, fold, plain
+from hoopcli.masking.scan import Span, StreamMasker, Watch, Writer
+
+_ESCAPED = "surrogateescape"
+
+
+class _EchoWriter(Writer):
+    """Counts a value once though it is found again after a release; can keep the length of the text in bytes."""
+
+    def __init__(self, key: bytes, *, same_length: bool) -> None:
+        super().__init__(key)
+        self._same_length = same_length
+        self._told: set[tuple[str, int]] = set()
+
+    def _piece(self, text: str, span: Span, until: int, *, beside: bool) -> str:
+        name = (span.watch.detector.name, span.start)
+        span.counted = span.counted or name in self._told
+        self._told.add(name)
+        begin = self.done
+        piece = super()._piece(text, span, until, beside=beside)
+        if self._same_length:
+            piece += "*" * (_size(text[begin : self.done]) - _size(piece))
+        return piece
+
+    def forget(self, characters: int) -> None:
+        """So many characters of the text were cut off its begin."""
+        self._told = {(name, start - characters) for name, start in self._told if start >= characters}
+
+
+class EchoMasker(StreamMasker):
+    """Masks a text that comes in pieces, and shows at ``release`` what it can of that which it holds back.
+
+    With ``same_length`` the masked text has as many bytes of UTF-8 as the text, so that formats with lengths (a tar
+    archive) stay whole.
+    """
+
+    def __init__(self, watches: Sequence[Watch], key: bytes, *, same_length: bool = False) -> None:
+        super().__init__(watches, key)
+        self._echo = _EchoWriter(key, same_length=same_length)
+        self._writer = self._echo
+
+    @property
+    def pending(self) -> bool:
+        """Whether some text is held back."""
+        return self._echo.done < len(self._text)
+
+    def release(self) -> str:
+        """What is held back, but for a tail that may be the begin of a secret."""
+        as_is = plain(self._text)
+        folded = fold(self._text)
+        until = held_from(self._watches, as_is, folded)
+        if until <= self._echo.done:
+            return ""
+        growing = (state.growing for state in self._states if state.growing)
+        copies = {id(span): replace(span) for span in (*self._spans, *growing)}
+        states = [replace(state, growing=copies.get(id(state.growing))) for state in self._states]
+        spans = [copies[id(span)] for span in self._spans]
+        shown = self._scan(as_is, folded, until, final=True)
+        # as if nothing had been looked for: what was found may grow, or turn out to be something else
+        self._states, self._spans = states, spans
+        return shown
+
+    def _cut(self, folded: Folded) -> None:
+        """Forget only what was also looked at, though more of it may have been shown."""
+        shown, length = self._echo.done, len(self._text)
+        self._echo.done = min(shown, *(state.resume for state in self._states))
+        super()._cut(folded)
+        cut = length - len(self._text)
+        self._echo.done = shown - cut
+        self._echo.forget(cut)
+
+
+class MaskedBytes:
+    """Masks bytes as UTF-8 text; bytes that are none pass as they are."""
+
+    def __init__(self, masker: EchoMasker) -> None:
+        self._masker = masker
+        self._decode = codecs.getincrementaldecoder("utf-8")(_ESCAPED).decode
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many values were masked so far, by the id of the mask."""
+        return self._masker.counts
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is held back that a release may show."""
+        return self._masker.pending
+
+    def feed(self, data: bytes) -> bytes:
+        """Take a piece; return what of all so far can be delivered."""
+        return self._masker.feed(self._decode(data)).encode("utf-8", _ESCAPED)
+
+    def release(self) -> bytes:
+        """Show what can be shown after a moment of quiet."""
+        return self._masker.release().encode("utf-8", _ESCAPED)
+
+    def flush(self) -> bytes:
+        """End the stream; return the rest."""
+        rest = self._masker.feed(self._decode(b"", final=True)) + self._masker.flush()
+        return rest.encode("utf-8", _ESCAPED)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", _ESCAPED))
