@@ -13,7 +13,7 @@ from connectors.sql.tsql.names import segment
 from hoopcli.masking.masker import Masking, StreamMasker
 from hoopcli.model.decision import Mask, Method
 
-_PARTIAL = frozenset({"keep_first", "keep_last"})
+_TELLING = frozenset({"keep_first", "keep_last", "hash"})
 #: SET TEXTSIZE cuts such values short: what is last of them is then what the client likes.
 _CUT_BY_TEXTSIZE = frozenset({Layout.PLP, Layout.TEXT})
 HIDDEN = "the text of this message is hidden, because the statement reads masked columns"
@@ -88,7 +88,7 @@ class ResultPlan:
         mask = self.masking.for_field(names)
         if mask is None:
             return None
-        if not plain and mask.method.name in _PARTIAL:  # of an expression, another part would be kept each time
+        if not plain and mask.method.name in _TELLING:  # of an expression, each time of another part
             mask = replace(mask, method=Method("redact"))
         return FieldMask(mask, self.masking)
 

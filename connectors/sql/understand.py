@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.sql.tds.request import (
     BulkLoad,
@@ -20,6 +20,7 @@ from connectors.sql.tds.request import (
 from connectors.sql.tds.types import TypeId, TypeInfo
 from connectors.sql.tsql.classify import Batch, Scope, classify, classify_procedure
 from connectors.sql.tsql.effects import carries
+from hoopcli.masking.methods import looks_masked
 from hoopcli.model.decision import Action, Json, Statement
 
 MEDIA_TYPE = "application/sql"
@@ -178,6 +179,11 @@ class _Call:
         return value if isinstance(value, int) else None
 
     @property
+    def gives_masked(self) -> bool:
+        """Whether one of its parameters has the form that a mask gives values."""
+        return any(isinstance(p.value, str) and looks_masked(p.value) for p in self.call.parameters)
+
+    @property
     def shown(self) -> str:
         """The call as a person reads it."""
         name = self.call.name or (self.known.procedure if self.known else "")
@@ -204,13 +210,23 @@ def _procedures(calls: list[_Call], payload: bytes) -> Understood:
     statement = _statement(text, payload, batches, tuple(a for call in calls for a in call.actions))
     only = calls[0] if len(calls) == 1 else None
     return Understood(
-        statement,
+        _writing_back(statement, calls),
         tuple(batches),
         handles_out=only.handles_out if only else 0,
         text_out=only.text or "" if only else "",
         released=tuple(call.released for call in calls if call.released is not None),
         procedure=True,
     )
+
+
+def _writing_back(statement: Statement, calls: list[_Call]) -> Statement:
+    """The statement with the columns that it gives a value to which has the form of a mask."""
+    given = {column for call in calls if call.batch is not None and call.gives_masked for column in call.batch.taken}
+    if not given:
+        return statement
+    known = statement.facts["written_back"]
+    assert isinstance(known, list)
+    return replace(statement, facts={**statement.facts, "written_back": sorted(given.union(map(str, known)))})
 
 
 def _statement(text: str, payload: bytes, batches: list[Batch], actions: tuple[Action, ...] | None = None) -> Statement:
@@ -233,6 +249,8 @@ def _facts(batches: list[Batch]) -> Mapping[str, Json]:
     for batch in batches:
         for name, value in batch.facts.items():
             facts[name] = _merged(name, facts.get(name, value), value)
+    if len(batches) > 1:  # several calls compare more than once
+        facts["predicates"] = _merged("", facts["predicates"], facts["equalities"])
     returning = [batch for batch in batches if carries(batch.outputs)]
     if returning and len(batches) > 1 and any(batch.reads or batch.facts["reads_unknown"] for batch in batches):
         facts["unresolved"] = True  # whose result a result is cannot be told from the answer

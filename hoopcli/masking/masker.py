@@ -14,7 +14,7 @@ from hoopcli.masking.prefilter import Prefilter
 from hoopcli.masking.scan import StreamMasker, Watch, mask_whole
 from hoopcli.model.decision import Mask
 
-__all__ = ["DETECTORS", "JSON_PATH", "Masking", "StreamMasker", "about", "could_mask"]
+__all__ = ["DETECTORS", "JSON_PATH", "Masking", "StreamMasker", "about", "could_mask", "names_column"]
 
 #: Every detector that a mask may name.
 DETECTORS = (*numbers.detectors(), *secrets.detectors())
@@ -121,6 +121,11 @@ def about(masks: Iterable[Mask], resource: str) -> tuple[Mask, ...]:
 def could_mask(masks: Iterable[Mask], resource: str) -> bool:
     """Whether some column of a table (``*``: of any) could be masked by its name or label. Errs on True."""
     return any(mask.labels or _covers(mask, (f"{resource}.*",), ()) for mask in masks)
+
+
+def names_column(mask: Mask, name: str) -> bool:
+    """Whether a mask covers a column of this qualified name (``*`` for a part that is not known). Errs on True."""
+    return bool(mask.labels) or _covers(mask, (name,), ())
 
 
 def _covers(mask: Mask, names: Sequence[str], labels: Sequence[str]) -> bool:

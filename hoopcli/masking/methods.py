@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 
 from hoopcli.model.decision import Method
 
@@ -14,6 +15,10 @@ _MOST_STARS = 12
 _STARS = "*" * _MOST_STARS
 _HASH_DIGITS = 16
 _LEAST_HASH_DIGITS = 8
+_MASKED = re.compile(
+    rf"(?:{'|'.join(map(re.escape, _REDACTED))}|h:[0-9a-f]{{{_LEAST_HASH_DIGITS},{_HASH_DIGITS}}}|\\*.+|.+\\*)",
+    re.DOTALL,
+)
 
 
 def strictness(method: Method) -> tuple[int, int]:
@@ -35,6 +40,11 @@ def mask(method: Method, value: str, width: int | None, key: bytes) -> str | Non
     elif method.name in {"keep_first", "keep_last"}:
         form = _keep(method, value, room)
     return form if form is not None and form != value else redact(value, room)
+
+
+def looks_masked(value: str) -> bool:
+    """Whether a value has a form that masks give."""
+    return _MASKED.fullmatch(value) is not None
 
 
 def redact(value: str, room: int) -> str | None:

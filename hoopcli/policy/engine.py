@@ -20,6 +20,7 @@ from hoopcli.policy.cel_engine import Context
 from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
 from hoopcli.policy.explain import Explanation, verdicts
+from hoopcli.policy.inference import predicates, refusal
 from hoopcli.policy.matching import Pair, connection_matches, pair_matches, pairs_of, phrase, who_matches
 from hoopcli.policy.schema import Approval
 
@@ -119,7 +120,9 @@ class Engine:
                 return self._deny("default-deny", f"no rule allows {phrase(pair)}{self._failed(rules, request)}")
             for n in covering:
                 permits.setdefault(n, pair)
-        return self._permit(request, permits)
+        decision = self._permit(request, permits)
+        refused = None if decision.effect is Effect.DENY else self._refusal(request, decision.masks)
+        return self._deny(*refused) if refused else decision
 
     def _first(self, request: _Request, about: Sequence[tuple[int, ...]], effect: Effect) -> tuple[int, Pair] | None:
         """The first rule in the document of an effect that holds, and what it is about."""
@@ -173,6 +176,12 @@ class Engine:
             min(keep, default=self._keep),
             self.revision,
         )
+
+    def _refusal(self, request: _Request, masks: Sequence[Mask]) -> tuple[str, str] | None:
+        """The reserved rule by which masks deny a statement that shows nothing masked, and why."""
+        rules = {rule.id: rule for rule in self.policy.masks}
+        governed = [(m, predicates(rules[m.id], request.principal)) for m in masks if m.id in rules]
+        return refusal(request.statement.facts, governed)
 
     def _limits(self, permits: Iterable[int]) -> tuple[Obligation, ...]:
         rows = [limit.rows for n in permits if (limit := self._rules[n].limit)]

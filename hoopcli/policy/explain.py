@@ -10,6 +10,7 @@ from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Decision, Effect, Statement
 from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
+from hoopcli.policy.inference import predicates
 from hoopcli.policy.matching import (
     Pair,
     connection_matches,
@@ -105,7 +106,14 @@ def _mask_verdict(mask: MaskRule, principal: Principal, connection: Connection) 
         *(f"label {label}" for label in mask.labels or ()),
         *(mask.detectors or ()),
     ]
-    return Verdict(mask.id, "mask", matched=True, why=f"it masks {_listed(what)}")
+    return Verdict(mask.id, "mask", matched=True, why=f"it masks {_listed(what)}{_predicates(mask, principal)}")
+
+
+def _predicates(mask: MaskRule, principal: Principal) -> str:
+    """What may be compared, for masks of columns; the values that detectors find are not known beforehand."""
+    if not (mask.fields or mask.columns or mask.labels):
+        return ""
+    return f"; predicates: {predicates(mask, principal)}"
 
 
 def _described(principal: Principal) -> str:

@@ -19,7 +19,18 @@ _DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
 _METHODS = ("redact", "hash", "null", None)  # YAML reads a bare null as nothing
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: Ids that decisions carry without a rule of that name.
-RESERVED = frozenset({"default-deny", "unresolved-lineage", "opaque-content", "policy-error", "conflicting-approvals"})
+RESERVED = frozenset(
+    {
+        "default-deny",
+        "unresolved-lineage",
+        "opaque-content",
+        "policy-error",
+        "conflicting-approvals",
+        "masked-predicate",
+        "masked-move",
+        "masked-write-back",
+    }
+)
 
 
 def _duration(value: object) -> timedelta:
@@ -152,7 +163,9 @@ HowMasked = Annotated[Literal["redact", "hash", "null"] | KeepFirst | KeepLast |
 class MaskRule(_Model):
     """Which values are masked, how, and for whom. Any of fields, columns, labels and detectors is enough to mask one.
 
-    Resources narrow a mask to what comes from there.
+    Resources narrow a mask to what comes from there. Predicates say whether statements may compare, sort, group or
+    compute by what is masked: equality is one comparison with a given value. Left out, it is equality for humans and
+    deny for agents and workloads.
     """
 
     id: Id
@@ -163,6 +176,7 @@ class MaskRule(_Model):
     detectors: Annotated[tuple[Annotated[str, AfterValidator(_detector)], ...], Field(min_length=1)] | None = None
     method: HowMasked = "redact"
     resources: Texts | None = None
+    predicates: Literal["allow", "equality", "deny"] | None = None
     connections: Texts | None = None
     principals: Who | None = None
     except_principals: Who | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from connectors.sql.tsql import expressions, queries, sources
 from connectors.sql.tsql.context import Context
@@ -92,7 +93,7 @@ def _finish(ctx: Context, verb: str, target: Target, lineage: Lineage, assigns: 
     relations += lineage.relations(others)
     lineage.walk(joins if condition is None else (*joins, condition), relations)
     for column, value in assigns:
-        assigned(ctx, column, lineage.sources(value, relations), targets)
+        assigned(ctx, column, value, lineage.sources(value, relations), targets)
     returned(ctx, clauses, targets, relations, lineage)
     joined = bool(found) and sum(same(ctx, source, targets[0]) for source in found) <= 1
     if any(isinstance(each, tuple) and not is_table(each) for each in targets):
@@ -136,18 +137,18 @@ def _branch(ctx: Context, target: Target, lineage: Lineage, relations: list[Rela
     c.expect("SET")
     change(ctx, "sql:update", target, lineage)
     for column, value in assignments(ctx):
-        assigned(ctx, column, lineage.sources(value, relations), [target])
+        assigned(ctx, column, value, lineage.sources(value, relations), [target])
 
 
 def _inserting_branch(ctx: Context, target: Target, lineage: Lineage, relations: list[Relation]) -> None:
     c = ctx.cursor
     change(ctx, "sql:insert", target, lineage)
-    if c.key == "(":
-        c.names_in_parentheses()
+    columns = c.names_in_parentheses() if c.key == "(" else ()
     if c.accept_all("DEFAULT", "VALUES"):
         return
-    for item in sources.values(c).branches[0].items:
-        assigned(ctx, "", lineage.sources(item.expr, relations), [target])
+    for column, item in zip_longest(columns, sources.values(c).branches[0].items):
+        if item is not None:
+            assigned(ctx, column or "", item.expr, lineage.sources(item.expr, relations), [target])
 
 
 def _statistics(ctx: Context) -> None:

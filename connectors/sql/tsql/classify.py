@@ -17,6 +17,7 @@ from connectors.sql.tsql.effects import VERBS, Effects, Output
 from connectors.sql.tsql.execute import call
 from connectors.sql.tsql.lexer import BINARY, END, NUMBER, STRING, Doubt
 from connectors.sql.tsql.names import Scope
+from hoopcli.masking.methods import looks_masked
 from hoopcli.model.decision import Action, Json
 
 __all__ = ["VERBS", "Batch", "Output", "Scope", "SqlStatement", "classify", "classify_procedure"]
@@ -41,7 +42,8 @@ class Batch:
     """What a batch does. ``facts`` is to be read only: a batch is shared by all who ask for the same text.
 
     ``actions`` has one action a verb; ``reads`` are the tables whose values may take part in results or copies.
-    ``outputs`` are the columns of its one result, empty without a result, None where they cannot be told. The facts:
+    ``outputs`` are the columns of its one result, empty without a result, None where they cannot be told; ``taken`` are
+    columns that it gives the value of a variable. The facts:
 
     - ``statement_count``, ``has_literals``, ``dynamic`` (a text runs that is known only then), ``cross_database``;
     - ``filtered``: every UPDATE, DELETE and such a branch of MERGE chooses among rows;
@@ -49,6 +51,11 @@ class Batch:
     - ``tables``: all that is read or changed; ``reads_system``, ``reads_unknown``: catalogue, or nobody knows what;
     - ``unresolved``: values of tables may leave in a way that ``outputs`` does not describe;
     - ``copies``: values of tables are put where a later batch reads them under another name;
+    - ``predicates``: columns of whose values it tells something without showing them: what conditions, orders, groups
+      and computations depend on (``table.*`` where the column is not known); ``equalities``: those that it only
+      compares for equality with a given value, and no more than once;
+    - ``moves``: columns whose values it gives to other columns or, computed with, to themselves; ``written_back``:
+      columns that it gives a value in the form of a mask (``table.*`` where the column is not known);
     - ``unclassified_reason``: only then, a sentence for a person. It quotes no literal.
     """
 
@@ -57,6 +64,7 @@ class Batch:
     facts: Mapping[str, Json]
     reads: frozenset[str]
     outputs: tuple[Output, ...] | None
+    taken: frozenset[str] = frozenset()
 
 
 def classify(text: str, scope: Scope, *, depth: int = 0) -> Batch:
@@ -107,6 +115,7 @@ def _guarded(read: Callable[[], tuple[list[SqlStatement], Effects, bool]]) -> Ba
         _facts(effects, has_literals=has_literals),
         frozenset(effects.reads),
         effects.outputs,
+        frozenset(effects.taken),
     )
 
 
@@ -121,6 +130,7 @@ def _read(cursor: Cursor, scope: Scope, depth: int) -> tuple[list[SqlStatement],
         while cursor.accept(";"):
             pass
         if cursor.kind == END:
+            whole.masked_text |= any(t.kind == STRING and looks_masked(t.value) for t in cursor.tokens)
             return found, whole
         start = cursor.token.start
         ctx.effects = Effects()
@@ -139,6 +149,7 @@ def _nested(depth: int) -> Callable[[str, Scope], Effects]:
 
 def _facts(effects: Effects, *, has_literals: bool) -> dict[str, Json]:
     changed = (resource for verb in _CHANGES for resource in effects.actions.get(verb, ()))
+    told, equated = effects.predicates
     return {
         "statement_count": effects.statements,
         "filtered": effects.filtered,
@@ -151,6 +162,10 @@ def _facts(effects: Effects, *, has_literals: bool) -> dict[str, Json]:
         "reads_unknown": effects.reads_unknown,
         "unresolved": effects.unresolved,
         "copies": effects.copies,
+        "predicates": sorted(told),
+        "equalities": sorted(equated),
+        "moves": sorted(effects.moved),
+        "written_back": sorted(effects.written_back | (effects.taken if effects.masked_text else set())),
     }
 
 
@@ -167,6 +182,10 @@ def _unclassified(reason: str) -> Batch:
         "reads_unknown": True,
         "unresolved": True,
         "copies": True,
+        "predicates": [],
+        "equalities": [],
+        "moves": [],
+        "written_back": [],
         "unclassified_reason": reason,
     }
     return Batch((), (Action("sql:unclassified", ("",)),), facts, frozenset(), None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from connectors.sql.tsql import queries
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.effects import Effects
-from connectors.sql.tsql.lineage import NOTHING, Lineage
+from connectors.sql.tsql.lineage import NOTHING, Lineage, union
 from connectors.sql.tsql.names import Scope
 from connectors.sql.tsql.tree import Cte, Expr, Query
 
@@ -37,13 +37,20 @@ class Context:
 
     def lineage(self, ctes: Sequence[Cte] = ()) -> Lineage:
         """A fresh follower of queries for one statement."""
-        return Lineage(self.scope, self.effects, ctes)
+        return Lineage(self.scope, self.effects, ctes, repeated=self.repeated)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether what is read may run more than once, or not at all."""
+        return bool(self.conditional) or self.jumps
 
     def evaluate(self, *exprs: Expr) -> None:
         """Note what expressions outside of any query read; values of tables in them leave by a way not followed."""
         lineage = self.lineage()
-        if any(lineage.sources(expr, ()) != NOTHING for expr in exprs):
+        found = union(*(lineage.sources(expr, ()) for expr in exprs))
+        if found != NOTHING:
             self.effects.hold()
+            self.effects.tell(found)
 
     def test(self, condition: Expr) -> None:
         """Note what a condition reads; only its truth leaves."""

@@ -10,8 +10,9 @@ from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.effects import carries
 from connectors.sql.tsql.execute import execute
 from connectors.sql.tsql.lexer import STRING, Doubt
-from connectors.sql.tsql.lineage import Lineage
-from connectors.sql.tsql.targets import change, output_clauses, read_target, returned
+from connectors.sql.tsql.lineage import Lineage, everything
+from connectors.sql.tsql.names import resolve, segment
+from connectors.sql.tsql.targets import Target, change, given, is_table, output_clauses, read_target, returned
 from connectors.sql.tsql.tree import Cte, Query
 
 
@@ -58,11 +59,10 @@ def insert(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
     lineage.walk(queries.top(c)[0], ())
     c.accept("INTO")
     target = read_target(ctx)
-    if c.key == "(" and c.ahead().key not in ("SELECT", "("):
-        c.names_in_parentheses()
+    columns = c.names_in_parentheses() if c.key == "(" and c.ahead().key not in ("SELECT", "(") else ()
     change(ctx, "sql:insert", target, lineage)
     returned(ctx, output_clauses(ctx), [target], [], lineage)
-    _rows(ctx, lineage)
+    _rows(ctx, lineage, target, columns)
     queries.option(c)
 
 
@@ -100,20 +100,30 @@ def _bulk_target(ctx: Context) -> None:
     ctx.effects.on("sql:insert", parts, ctx.scope)
 
 
-def _rows(ctx: Context, lineage: Lineage) -> None:
+def _rows(ctx: Context, lineage: Lineage, target: Target, columns: Sequence[str]) -> None:
     """What INSERT inserts."""
     c = ctx.cursor
     if c.accept_all("DEFAULT", "VALUES"):
         return
     if c.key == "VALUES":
-        _copy(ctx, sources.values(c), lineage, stored=True)
+        _insert(ctx, sources.values(c), lineage, target, columns)
     elif c.key in ("EXEC", "EXECUTE"):
         results, ctx.effects.results = ctx.effects.results, []
         execute(ctx)
         ctx.effects.store()
         ctx.effects.results = results
     else:
-        _copy(ctx, queries.query(c), lineage, stored=True)
+        _insert(ctx, queries.query(c), lineage, target, columns)
+
+
+def _insert(ctx: Context, query: Query, lineage: Lineage, target: Target, columns: Sequence[str]) -> None:
+    _copy(ctx, query, lineage, stored=True)
+    if not is_table(target):
+        return
+    table = resolve(target, ctx.scope).resource
+    for branch in query.branches:
+        for at, item in enumerate(branch.items):
+            given(ctx, [f"{table}.{segment(columns[at]) if at < len(columns) else '*'}"], item.expr)
 
 
 def _copy(ctx: Context, query: Query, lineage: Lineage, *, stored: bool) -> None:
@@ -122,3 +132,7 @@ def _copy(ctx: Context, query: Query, lineage: Lineage, *, stored: bool) -> None
     ctx.effects.limited &= query.limited
     if carries(outputs):
         (ctx.effects.store if stored else ctx.effects.hold)()
+    if stored:
+        ctx.effects.moved |= everything(outputs) or frozenset()
+    else:
+        lineage.tell(outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from connectors.sql.tsql.names import Name, Scope, resolve
@@ -81,6 +82,12 @@ class Effects:
     ``copied`` says that values of tables go where lineage does not follow (other tables, variables, texts), ``stored``
     that they stay there for later batches to read, ``held`` that they are in variables, which a write or a procedure
     could store; ``reads_unknown`` that not even the tables are known.
+
+    ``told`` are columns of whose values the batch tells something without showing them, ``equated`` those that it only
+    compares for equality with a given value, once for each time it does; ``told_unknown`` says that there are more.
+    ``moved`` are columns whose values it gives to others or, computed with, to themselves; ``written_back`` are those
+    given a literal in the form of a mask, ``taken`` those given the value of a variable; ``masked_text`` says that some
+    literal has the form of a mask.
     """
 
     actions: dict[str, set[str]] = field(default_factory=dict)
@@ -97,6 +104,13 @@ class Effects:
     limited: bool = True
     elsewhere: bool = False
     reads_system: bool = False
+    told: set[str] = field(default_factory=set)
+    equated: list[str] = field(default_factory=list)
+    told_unknown: bool = False
+    moved: set[str] = field(default_factory=set)
+    written_back: set[str] = field(default_factory=set)
+    taken: set[str] = field(default_factory=set)
+    masked_text: bool = False
 
     def act(self, verb: str, *resources: str) -> None:
         """Note an action."""
@@ -150,6 +164,16 @@ class Effects:
         """Note that values of the tables read are put into variables."""
         self.copied = self.held = True
 
+    def tell(self, sources: frozenset[str] | None) -> None:
+        """Note that the batch tells something of the values of columns; None: of which is not known."""
+        self.told |= sources or frozenset()
+        self.told_unknown |= sources is None
+
+    def equate(self, sources: frozenset[str] | None) -> None:
+        """Note that columns are compared for equality with one value."""
+        self.equated += sources or ()
+        self.told_unknown |= sources is None
+
     def merge(self, other: Effects) -> None:
         """Take in what another part of the batch does."""
         for verb, resources in other.actions.items():
@@ -167,10 +191,26 @@ class Effects:
         self.limited &= other.limited
         self.elsewhere |= other.elsewhere
         self.reads_system |= other.reads_system
+        self.told |= other.told
+        self.equated += other.equated
+        self.told_unknown |= other.told_unknown
+        self.moved |= other.moved
+        self.written_back |= other.written_back
+        self.taken |= other.taken
+        self.masked_text |= other.masked_text
 
     def summary(self) -> tuple[Action, ...]:
         """The actions, one a verb, in the order of their names."""
         return tuple(Action(verb, tuple(sorted(self.actions[verb]))) for verb in sorted(self.actions))
+
+    @property
+    def predicates(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The columns of whose values the batch tells something; and those only compared for equality, once."""
+        known = set(self.told)
+        if self.told_unknown:
+            known |= {"*"} if self.reads_unknown else {f"{table}.*" for table in self.reads}
+        known |= {column for column, times in Counter(self.equated).items() if times > 1}
+        return frozenset(known), frozenset(self.equated) - known
 
     @property
     def copies(self) -> bool:

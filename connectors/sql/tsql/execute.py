@@ -118,6 +118,8 @@ def _run(ctx: Context, pieces: list[Token], scope: Scope) -> None:
     if any(not piece.quoted and not piece.value.isascii() for piece in pieces):
         raise Doubt("An executed string without N may change characters when it is converted to the code page.")
     nested = ctx.nested("".join(piece.value for piece in pieces), scope)
+    if ctx.repeated:
+        nested.told.update(nested.equated)
     nested.elsewhere |= scope.database.lower() != ctx.scope.database.lower()
     ctx.effects.merge(nested)
 

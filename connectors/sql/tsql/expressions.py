@@ -14,7 +14,10 @@ from connectors.sql.tsql.words import DATE_PART_FUNCTIONS, FUNCTIONS, NILADIC
 
 _COMPARISONS = ("=", "<>", "!=", "<", ">", "<=", ">=", "!<", "!>")
 _ARITHMETIC = ("+", "-", "*", "/", "%", "&", "|", "^", "||")
+_JOINING = ("+", "||")
 _CONVERSIONS = frozenset({"CAST", "TRY_CAST", "PARSE", "TRY_PARSE"})
+_TEXTS = frozenset({"CHAR", "VARCHAR", "NCHAR", "NVARCHAR", "TEXT", "NTEXT"})
+_ROOMY = 30  # characters that every number fits, and the length of a text whose type gives none
 
 
 def expression(c: Cursor) -> Expr:
@@ -35,8 +38,9 @@ def expressions(c: Cursor) -> tuple[Expr, ...]:
     return tuple(found)
 
 
-def type_name(c: Cursor) -> None:
-    """Read the name of a data type with its length."""
+def type_name(c: Cursor) -> bool:
+    """Read the name of a data type with its length; whether it is a text that any number or date fits into."""
+    text = c.key in _TEXTS
     if c.accept("NATIONAL"):
         c.expect("CHAR", "CHARACTER", "TEXT")
     elif c.accept("DOUBLE"):
@@ -46,10 +50,12 @@ def type_name(c: Cursor) -> None:
     c.accept("VARYING")
     if c.accept("("):
         if not c.accept("MAX"):
-            c.number()
+            size = c.number()
+            text &= size.isdigit() and int(size) >= _ROOMY
             if c.accept(","):
                 c.number()
         c.expect(")")
+    return text
 
 
 def ordering(c: Cursor) -> tuple[Expr, ...]:
@@ -83,10 +89,10 @@ def _negation(c: Cursor) -> Expr:
 
 def _predicate(c: Cursor) -> Expr:
     left = operand(c)
-    if c.accept(*_COMPARISONS):
+    if operator := c.accept(*_COMPARISONS):
         if c.accept("ANY", "SOME", "ALL"):
             return Node("in", (left, _subquery(c)))
-        return Node("compare", (left, operand(c)))
+        return Node("equal" if operator == "=" else "compare", (left, operand(c)))
     if c.accept("IS"):
         return _is(c, left)
     negated = c.key == "NOT" and c.ahead().key in ("LIKE", "IN", "BETWEEN") and bool(c.accept("NOT"))
@@ -124,19 +130,29 @@ def _membership(c: Cursor, left: Expr) -> Expr:
 
 def operand(c: Cursor) -> Expr:
     """Read a value: operands with arithmetic between, no condition at the top."""
-    values = [_unary(c)]
-    while c.accept(*_ARITHMETIC):
+    values, joins = [_unary(c)], True
+    while operator := c.accept(*_ARITHMETIC):
+        joins &= operator in _JOINING
         values.append(_unary(c))
-    return _fold("arithmetic", values)
+    return _fold("join" if joins and any(map(_is_wordy, values)) else "arithmetic", values)
+
+
+def _is_wordy(value: Expr) -> bool:
+    """Whether a value is a literal that makes of ``+`` the joining of texts, as no number can be read in it."""
+    return isinstance(value, Constant) and value.kind == STRING and not any(map(str.isdigit, value.text))
 
 
 def _unary(c: Cursor) -> Expr:
-    while c.accept("+", "-", "~"):
-        pass
+    changed = False
+    while sign := c.accept("+", "-", "~"):
+        changed |= sign != "+"
     value = _primary(c)
+    if changed and not isinstance(value, Constant):
+        value = Node("arithmetic", (value,))
     while True:
         if c.accept("COLLATE"):
             c.identifier()
+            value = Node("collate", (value,))
         elif c.key == "AT" and c.ahead().key == "TIME" and c.ahead(2).key == "ZONE":
             c.accept_all("AT", "TIME", "ZONE")
             value = Node("at time zone", (value, _primary(c)))
@@ -147,7 +163,7 @@ def _unary(c: Cursor) -> Expr:
 def _primary(c: Cursor) -> Expr:
     token = c.token
     if token.kind in (STRING, NUMBER, BINARY):
-        return Constant(c.take().value)
+        return Constant(c.take().value, kind=token.kind)
     if token.kind == VARIABLE:
         return _variable(c)
     reader = _SPECIAL.get(token.key)
@@ -160,7 +176,7 @@ def _variable(c: Cursor) -> Expr:
     name = c.variable()
     if c.key == ".":
         raise Doubt(f"A method of {name} is called; methods of variables are not read.")
-    return Constant(name, variable=not name.startswith("@@"))
+    return Constant(name, variable=not name.startswith("@@"), kind=VARIABLE)
 
 
 def _parenthesised(c: Cursor) -> Expr:
@@ -233,11 +249,11 @@ def _case(c: Cursor) -> Expr:
 def _convert(c: Cursor) -> Expr:
     c.expect("CONVERT", "TRY_CONVERT")
     c.expect("(")
-    type_name(c)
+    text = type_name(c)
     c.expect(",")
     values = expressions(c)
     c.expect(")")
-    return Node("convert", values)
+    return Node("to text" if text else "convert", values)
 
 
 def _cast(c: Cursor) -> Expr:
@@ -247,10 +263,10 @@ def _cast(c: Cursor) -> Expr:
     c.expect("(")
     value = expression(c)
     c.expect("AS")
-    type_name(c)
+    text = type_name(c)
     values = (value, expression(c)) if c.accept("USING") else (value,)
     c.expect(")")
-    return Node("cast", values)
+    return Node("to text" if text else "cast", values)
 
 
 def _trim(c: Cursor) -> Expr:
@@ -323,22 +339,22 @@ def _function(c: Cursor) -> Expr:
         c.expect("(")
         c.expect("ORDER")
         c.expect("BY")
-        args += ordering(c)
+        args += (Node("over", ordering(c)),)
         c.expect(")")
     if c.key in ("IGNORE", "RESPECT") and c.ahead().key == "NULLS":
         c.at += 2
     args += _over(c)
     if name == "ERROR_MESSAGE":  # the text of an error may quote any value that was read
         args = (Star(),)
-    return Node("count" if name in ("COUNT", "COUNT_BIG") else "function", args)
+    return Node("count" if name == "COUNT_BIG" else name.lower(), args)
 
 
 def _arguments(c: Cursor) -> tuple[Expr, ...]:
-    c.accept("DISTINCT", "ALL")
+    distinct = c.accept("DISTINCT", "ALL") == "DISTINCT"
     found = [_argument(c)]
     while c.accept(","):
         found.append(_argument(c))
-    return tuple(found)
+    return (Node("distinct", tuple(found)),) if distinct else tuple(found)
 
 
 def _argument(c: Cursor) -> Expr:
@@ -361,7 +377,7 @@ def _over(c: Cursor) -> tuple[Expr, ...]:
             c.expect("AND")
         _frame_edge(c)
     c.expect(")")
-    return found
+    return (Node("over", found),) if found else ()
 
 
 def _frame_edge(c: Cursor) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from connectors.sql.tsql.tree import Column, Constant, Expr, Node, Query, Routine, Subquery
 
-_PREDICATES = frozenset({"compare", "like", "in", "between", "is", "contains"})
+_PREDICATES = frozenset({"equal", "compare", "like", "in", "between", "is", "contains"})
 
 
 def narrows(condition: Expr | None, *, joined: bool = False) -> bool:
@@ -57,6 +57,8 @@ def _always_like(condition: Node) -> bool:
     if condition.op != "like" or len(condition.args) < 2:
         return False
     pattern = condition.args[1]
+    while isinstance(pattern, Node) and pattern.op == "collate":
+        pattern = pattern.args[0]
     if isinstance(pattern, Column):
         return pattern.doubtful and not pattern.parts[0].strip("%")
     return isinstance(pattern, Constant) and not pattern.variable and not pattern.text.strip("%")

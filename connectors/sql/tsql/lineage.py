@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from connectors.sql.tsql.effects import Effects, Output, Outputs
+from connectors.sql.tsql.inference import conjuncts, equated, shown
+from connectors.sql.tsql.lexer import NUMBER
 from connectors.sql.tsql.names import Name, Scope, resolve, segment
 from connectors.sql.tsql.tree import (
     Column,
@@ -82,10 +84,12 @@ def _is_table(relation: Relation) -> bool:
 class Lineage:
     """Follows the queries of one statement, noting what they read in ``effects``."""
 
-    def __init__(self, scope: Scope, effects: Effects, ctes: Sequence[Cte] = ()) -> None:
+    def __init__(self, scope: Scope, effects: Effects, ctes: Sequence[Cte] = (), *, repeated: bool = False) -> None:
         self._scope = scope
         self._effects = effects
         self._touched: Sources = NOTHING
+        self._testing = False  # whether the value of what is followed decides something
+        self._repeated = repeated  # whether the statement may run more than once
         self.ctes: dict[str, Known] = {}
         for cte in ctes:
             self._define(cte)
@@ -94,14 +98,34 @@ class Lineage:
         """The columns of a query within ``outer`` relations; None if their positions cannot be told."""
         found = [self._select(branch, outer, exists=exists) for branch in query.branches]
         relations = [*outer, *(relation for _, inner in found for relation in inner)]
-        self.walk(query.order, relations)
         outputs = _aligned([outputs for outputs, _ in found])
+        for key in query.order:
+            self._order(key, relations, outputs)
+        if query.compared:
+            for branch, _ in found:
+                self.tell(branch)
         return None if query.wrapped else outputs
 
     def walk(self, exprs: Sequence[Expr], relations: Relations) -> None:
-        """Note what expressions read whose values do not leave."""
+        """Note what conditions read: their values do not leave, but what they decide tells of them."""
         for expr in exprs:
-            self.sources(expr, relations)
+            for part in conjuncts(expr):
+                column = equated(part)
+                if column is not None and not self._repeated and _is_plain(column.parts, relations):
+                    self._effects.equate(self.sources(column, relations))
+                else:
+                    self.test(part, relations)
+
+    def test(self, expr: Expr, relations: Relations) -> Sources:
+        """The columns that a value derives from which decides something."""
+        outside, self._testing = self._testing, True
+        found = self.sources(expr, relations)
+        self._testing = outside
+        return found
+
+    def tell(self, outputs: Outputs) -> None:
+        """Note that values of these columns decide something."""
+        self._effects.tell(everything(outputs))
 
     def sources(self, expr: Expr, relations: Relations) -> Sources:
         """The columns that a value derives from."""
@@ -110,16 +134,19 @@ class Lineage:
                 return NOTHING
             case Column():
                 found = _column(expr.parts, relations)
+                told = found
             case Star():
                 found = None
+                told = union(*(everything(relation.outputs) for relation in relations))
             case Node():
-                args = [arg for arg in expr.args if not (expr.op == "count" and isinstance(arg, Star))]
-                return union(*(self.sources(arg, relations) for arg in args))
+                return self._node(expr, relations)
             case Subquery():
-                found = self._subquery(expr, relations)
+                found, told = self._subquery(expr, relations), NOTHING
             case Routine():
-                found = self._routine(expr, relations)
+                found, told = self._routine(expr, relations), NOTHING
         self._touched = union(self._touched, found)
+        if self._testing:
+            self._effects.tell(told)
         return found
 
     def relations(self, sources: Sequence[Source], outer: Relations = ()) -> list[Relation]:
@@ -133,6 +160,27 @@ class Lineage:
         """The columns that a list of items makes of relations."""
         return self._project(items, relations, relations)
 
+    def _node(self, node: Node, relations: Relations) -> Sources:
+        found = NOTHING
+        for at, arg in enumerate(node.args):
+            if node.op == "count" and isinstance(arg, Star):
+                continue
+            follow = self.sources if at < shown(node) else self.test
+            found = union(found, follow(arg, relations))
+        return found
+
+    def _order(self, key: Expr, relations: Relations, outputs: Outputs) -> None:
+        """A key of ORDER BY: a column of the result by its number or its name, or an expression over the tables."""
+        if isinstance(key, Constant) and key.kind == NUMBER:
+            self.tell(_numbered(outputs, key.text))
+            return
+        if isinstance(key, Column) and len(key.parts) == 1:
+            named = [o for o in outputs or () if not o.star and o.name.lower() == key.parts[0].lower()]
+            self.tell(tuple(named))
+            if any(o.name == key.parts[0] for o in named):
+                return
+        self.test(key, relations)
+
     def common(self, parts: Parts) -> Known | None:
         """The common table expression of this name, if there is one in sight."""
         return self.ctes.get(parts[0].lower()) if len(parts) == 1 else None
@@ -142,7 +190,10 @@ class Lineage:
         relations = [*inner, *outer]
         self.walk(select.conditions, relations)
         items = [item for item in select.items if not (exists and isinstance(item.expr, Star))]
-        return self._project(items, inner, relations), inner
+        outputs = self._project(items, inner, relations)
+        if select.distinct:
+            self.tell(outputs)
+        return outputs, inner
 
     def _project(self, items: Sequence[Item], inner: Relations, relations: Relations) -> tuple[Output, ...]:
         outputs: list[Output] = []
@@ -195,7 +246,7 @@ class Lineage:
         return Relation(name, (_all_of(table.resource),))
 
     def _rowset(self, source: Rowset, before: Relations) -> Outputs:
-        made_of = union(*(self.sources(arg, before) for arg in source.args))
+        made_of = union(*(self.test(arg, before) for arg in source.args))
         if len(source.parts) == 1 and source.parts[0] in ROWSET_FUNCTIONS:
             return (Output("*", made_of, star=True),)
         name = source.parts[-1].upper()
@@ -215,12 +266,15 @@ class Lineage:
     def _subquery(self, subquery: Subquery, relations: Relations) -> Sources:
         """All that a subquery refers to anywhere: its conditions choose its value, so they are part of it."""
         outside, self._touched = self._touched, NOTHING
-        self.outputs(subquery.query, relations, exists=subquery.exists)
-        found, self._touched = self._touched, outside
+        testing, self._testing = self._testing, False
+        outputs = self.outputs(subquery.query, relations, exists=subquery.exists)
+        found, self._touched, self._testing = self._touched, outside, testing
+        if testing and not subquery.exists:
+            self.tell(outputs)
         return found
 
     def _routine(self, routine: Routine, relations: Relations) -> Sources:
-        made_of = union(*(self.sources(arg, relations) for arg in routine.args))
+        made_of = union(*(self.test(arg, relations) for arg in routine.args))
         if routine.sequence:
             self._effects.on("sql:execute", routine.parts, self._scope)
             return made_of
@@ -266,6 +320,30 @@ def _column(parts: Parts, relations: Relations) -> Sources:
     if not holding:
         return None if relations else NOTHING
     return union(*(_lookup(relation.outputs, column) for relation in holding))
+
+
+def _is_plain(parts: Parts, relations: Relations) -> bool:
+    """Whether a name means columns of tables as they are."""
+    qualifier = parts[-2].lower() if len(parts) > 1 else ""
+    chosen = [r for r in relations if not qualifier or r.name.lower() == qualifier]
+    found = [o for r in chosen for o in _matching(r.outputs or (), parts[-1])]
+    return bool(found) and all(r.outputs is not None for r in chosen) and all(o.plain for o in found)
+
+
+def everything(outputs: Outputs) -> Sources:
+    """All that some columns may derive from; ``table.*`` for any column of a table."""
+    if outputs is None:
+        return None
+    tables = frozenset(f"{table}.*" for output in outputs for table in output.tables)
+    return union(tables, *(output.sources for output in outputs))
+
+
+def _numbered(outputs: Outputs, number: str) -> Outputs:
+    """The column of a result that a number in ORDER BY means; all of them where stars make it uncertain."""
+    if outputs is None or any(output.star for output in outputs):
+        return outputs
+    at = int(number) if number.isdigit() else 0
+    return outputs[at - 1 : at] if at else outputs
 
 
 def _matching(outputs: tuple[Output, ...], column: str) -> list[Output]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from connectors.sql.tsql import expressions, sources
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import NAME, NUMBER, STRING, VARIABLE, WORD, Doubt
-from connectors.sql.tsql.tree import NULL, Column, Constant, Cte, Expr, Item, Parts, Query, Select, Star
+from connectors.sql.tsql.tree import NULL, Column, Constant, Cte, Expr, Item, Node, Parts, Query, Select, Star
 from connectors.sql.tsql.words import RESERVED
 
 SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT"})
@@ -15,18 +15,18 @@ _OPTIONS = frozenset({"MERGE", "USE"})
 
 def query(c: Cursor, *, within: bool = True) -> Query:
     """Read a query with its ORDER BY and FOR; OPTION too unless it is ``within`` another. Raises Doubt."""
-    branches = _branches(c)
+    branches, compared = _branches(c)
     order: tuple[Expr, ...] = ()
     limited = all(branch.limited or not branch.sources for branch in branches)
     if c.accept("ORDER"):
         c.expect("BY")
         order = expressions.ordering(c)
         offset = _offset(c)
-        order, limited = order + offset, limited or len(offset) > 1
+        order, limited = (*order, *(Node("paging", (each,)) for each in offset)), limited or len(offset) > 1
     wrapped = _for(c)
     if not within:
         option(c)
-    return Query(branches, order, limited, wrapped)
+    return Query(branches, order, limited, wrapped, compared)
 
 
 def option(c: Cursor) -> None:
@@ -48,7 +48,7 @@ def top(c: Cursor) -> tuple[tuple[Expr, ...], bool]:
     if not c.accept("TOP"):
         return (), False
     if c.accept("("):
-        count = expressions.expression(c)
+        count: Expr = expressions.expression(c)
         c.expect(")")
     elif c.kind in (NUMBER, VARIABLE):
         count = Constant(c.take().value)
@@ -77,15 +77,18 @@ def _cte(c: Cursor) -> Cte:
     return Cte(name, body, columns)
 
 
-def _branches(c: Cursor) -> tuple[Select, ...]:
-    found = list(_branch(c))
-    while c.accept(*SET_OPERATORS):
+def _branches(c: Cursor) -> tuple[tuple[Select, ...], bool]:
+    """The branches of a query, and whether an operator between any of them compares their rows."""
+    found, compared = _branch(c)
+    while operator := c.accept(*SET_OPERATORS):
+        compared |= operator != "UNION" or not c.accept("ALL")
         c.accept("ALL")
-        found += _branch(c)
-    return tuple(found)
+        more, within = _branch(c)
+        found, compared = found + more, compared or within
+    return found, compared
 
 
-def _branch(c: Cursor) -> tuple[Select, ...]:
+def _branch(c: Cursor) -> tuple[tuple[Select, ...], bool]:
     if c.accept("("):
         c.enter()
         found = _branches(c)
@@ -93,11 +96,11 @@ def _branch(c: Cursor) -> tuple[Select, ...]:
         c.expect(")")
         return found
     c.expect("SELECT")
-    return (_select(c),)
+    return (_select(c),), False
 
 
 def _select(c: Cursor) -> Select:
-    c.accept("ALL", "DISTINCT")
+    distinct = c.accept("ALL", "DISTINCT") == "DISTINCT"
     conditions, limited = top(c)
     items = [_item(c)]
     while c.accept(","):
@@ -108,7 +111,7 @@ def _select(c: Cursor) -> Select:
     tables, joins = sources.sources(c) if c.accept("FROM") else ((), ())
     condition = where(c)
     conditions += joins + ((condition,) if condition else ()) + _grouping(c)
-    return Select(tuple(items), tables, condition, conditions, limited, into)
+    return Select(tuple(items), tables, condition, conditions, limited, into, distinct)
 
 
 def _item(c: Cursor) -> Item:
@@ -129,9 +132,14 @@ def _item(c: Cursor) -> Item:
         return Item(NULL, c.output_alias())
     expr = expressions.expression(c)
     alias = c.output_alias()
-    if not alias and isinstance(expr, Column):
-        alias = expr.parts[-1]
-    return Item(expr, alias)
+    return Item(expr, alias or _own_name(expr))
+
+
+def _own_name(expr: Expr) -> str:
+    """The name of a column that no alias names, also of one under another collation."""
+    while isinstance(expr, Node) and expr.op == "collate":
+        expr = expr.args[0]
+    return expr.parts[-1] if isinstance(expr, Column) else ""
 
 
 def _grouping(c: Cursor) -> tuple[Expr, ...]:

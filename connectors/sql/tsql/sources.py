@@ -5,7 +5,19 @@ from __future__ import annotations
 from connectors.sql.tsql import expressions, queries
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import STRING, VARIABLE, Doubt
-from connectors.sql.tsql.tree import Derived, Expr, Foreign, Item, Pivoted, Query, Rowset, Select, Source, TableRef
+from connectors.sql.tsql.tree import (
+    Derived,
+    Expr,
+    Foreign,
+    Item,
+    Pivoted,
+    Query,
+    Rowset,
+    Select,
+    Source,
+    Star,
+    TableRef,
+)
 from connectors.sql.tsql.words import FOREIGN, JOIN_HINTS, ROWSET_FUNCTIONS, TABLE_HINTS
 
 _FULL_TEXT = frozenset({"CONTAINSTABLE", "FREETEXTTABLE"})
@@ -159,6 +171,7 @@ def _full_text(c: Cursor, conditions: list[Expr]) -> Source:
     parts = c.name()
     c.expect(",")
     if c.accept("*"):
+        conditions.append(Star())
         c.expect(",")
     conditions.extend(expressions.expressions(c))
     c.expect(")")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from connectors.sql.tsql import expressions, sources
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
-from connectors.sql.tsql.lexer import VARIABLE, Doubt
+from connectors.sql.tsql.lexer import STRING, VARIABLE, Doubt
 from connectors.sql.tsql.lineage import Lineage, Relation, Sources, table_relation
 from connectors.sql.tsql.names import resolve, segment
-from connectors.sql.tsql.tree import NULL, Column, Expr, Foreign, Item, Parts, Source, TableRef
+from connectors.sql.tsql.tree import NULL, Column, Constant, Expr, Foreign, Item, Node, Parts, Source, TableRef
 from connectors.sql.tsql.words import FOREIGN
+from hoopcli.masking.methods import looks_masked
 
 #: What a statement changes: a name, a table variable (which has no resource), or rows of elsewhere.
 Target = Parts | Foreign
@@ -148,15 +149,33 @@ def _assignment(ctx: Context) -> tuple[str, Expr]:
     return name.lower(), expressions.expression(c)
 
 
-def assigned(ctx: Context, column: str, found: Sources, targets: Sequence[Target]) -> None:
-    """Note a value given to a column: computed from itself it stays where it is, else values of tables are copied."""
+def assigned(ctx: Context, column: str, value: Expr, found: Sources, targets: Sequence[Target]) -> None:
+    """Note a value given to a column: computed from itself it stays where it is, else values of tables are copied.
+
+    An empty column is one that is not known.
+    """
     own = {
-        f"{resolve(target, ctx.scope).resource}.{segment(column)}"
+        f"{resolve(target, ctx.scope).resource}.{segment(column) if column else '*'}"
         for target in targets
         if is_table(target) and not column.startswith("@")
     }
+    given(ctx, own, value)
+    if column.startswith("@"):
+        ctx.effects.tell(found)
+    else:
+        ctx.effects.moved |= found or frozenset()
     if found is None or not found <= own:
         (ctx.effects.hold if column.startswith("@") else ctx.effects.store)()
+
+
+def given(ctx: Context, columns: Iterable[str], value: Expr) -> None:
+    """Note columns that are given a masked form, or the value of a variable, which may be one."""
+    while isinstance(value, Node) and value.op in ("to text", "collate"):
+        value = value.args[0]
+    if isinstance(value, Constant) and value.variable:
+        ctx.effects.taken.update(columns)
+    elif isinstance(value, Constant) and value.kind == STRING and looks_masked(value.text):
+        ctx.effects.written_back.update(columns)
 
 
 def output_clauses(ctx: Context) -> list[OutputClause]:

@@ -11,10 +11,14 @@ Parts: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A literal, a variable, or a function of the session: nothing of any table. ``text`` is its value as written."""
+    """A literal, a variable, or a function of the session: nothing of any table. ``text`` is its value as written.
+
+    ``kind`` is the lexer's: STRING, NUMBER, BINARY or VARIABLE, empty for a function of the session.
+    """
 
     text: str
     variable: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class Star:
 class Node:
     """An operator or a function of the server over its operands.
 
-    ``op`` is ``and``, ``or``, ``not``, ``compare``, ``like``, ``in``, ``between``, ``is``, or anything else for what
-    only passes values on.
+    ``op`` is ``and``, ``or``, ``not``, ``equal``, ``compare``, ``like``, ``in``, ``between``, ``is``, or the name of a
+    function in lower case, or another word for what computes with values (``arithmetic``, ``case``, ``over``).
     """
 
     op: str
@@ -125,7 +129,10 @@ Source: TypeAlias = TableRef | Derived | Rowset | Foreign | Pivoted
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """One SELECT (or VALUES) of a query. ``conditions`` are all expressions whose value does not leave it."""
+    """One SELECT (or VALUES) of a query. ``conditions`` are all expressions whose value does not leave it.
+
+    ``distinct`` says that its rows are compared with each other.
+    """
 
     items: tuple[Item, ...]
     sources: tuple[Source, ...] = ()
@@ -133,16 +140,22 @@ class Select:
     conditions: tuple[Expr, ...] = ()
     limited: bool = False
     into: Parts = ()
+    distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query: branches joined by UNION, EXCEPT, INTERSECT. ``wrapped``: FOR makes of it other than its columns."""
+    """A query: branches joined by UNION, EXCEPT, INTERSECT.
+
+    ``wrapped``: FOR makes of it other than its columns. ``compared``: the rows of its branches are compared with each
+    other, as all of these operators do but UNION ALL.
+    """
 
     branches: tuple[Select, ...]
     order: tuple[Expr, ...] = ()
     limited: bool = False
     wrapped: bool = False
+    compared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
