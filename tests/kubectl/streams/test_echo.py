@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,7 +136,7 @@ def test_a_detector_that_nobody_described_shows_four_characters_of_a_word() -> N
         at = text.find("topsecret", position)
         return Hit(at, at, at + 9) if at >= 0 else None
 
-    detector = Detector("new", 9, lambda text: "top" in text, find, Gate())
+    detector = Detector("new", 9, lambda text: "top" in text, find, Gate(raw=(b"top", re.compile(b"secret"))))
     masker = EchoMasker([Watch(detector, Mask("m"))], KEY)
     assert slowly(masker, "a topsecret thing\n") == "a tops*** thing\n"
 
