@@ -40,8 +40,9 @@ class Options:
 
 @dataclass(slots=True)
 class Seen:
-    """What reached the server, for tests to look at: logins, the texts of requests, how many attentions."""
+    """What reached the server, for tests to look at: connections, logins, the texts of requests, attentions."""
 
+    connections: int = 0
     logins: list[tuple[str, str, str]] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
     attentions: int = 0

@@ -64,6 +64,7 @@ class DemoServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.seen.connections += 1
         try:
             await self._serve(reader, writer)
         except (ProtocolError, OSError, asyncio.CancelledError):
