@@ -48,8 +48,9 @@ class Row:
     """One operation of the reference.
 
     ``select`` are the selecting parameters, ``options`` the other parameters, ``needs`` and ``may`` the selecting
-    headers (``name`` or ``name=value``), ``sas`` the permissions of which a SAS must have one (``*``: any).
-    ``tree`` says that it reaches all below the path, ``more`` names further verbs on the same resources.
+    headers (``name`` or ``name=value``). ``sas`` are the permissions of which a SAS must have one (``*``: any; ``C``:
+    create, which is enough where nothing can be overwritten). ``tree`` says that it reaches all below the path,
+    ``more`` names further verbs on the same resources, ``api`` is the endpoint that takes it.
     """
 
     name: str
@@ -129,20 +130,20 @@ _BLOB = (
     Row("Get Page Ranges", "GET", _B, "comp=pagelist", "blob:read", "r", f"{_PAGES} versionid prevsnapshot"),
     Row("Query Blob Contents", "POST", _B, "comp=query", "blob:query", "r", _VERSION,
         answer=Answer.DERIVED, body=Body.DOCUMENT, more=("blob:read",)),
-    Row("Put Blob", "PUT", _B, "", "blob:write", "cw", needs=_BLOB_TYPE, body=Body.CONTENT),
-    Row("Put Blob From URL", "PUT", _B, "", "blob:copy", "cw", needs=f"{_BLOB_TYPE}=BlockBlob {_SOURCE}",
+    Row("Put Blob", "PUT", _B, "", "blob:write", "Cw", needs=_BLOB_TYPE, body=Body.CONTENT),
+    Row("Put Blob From URL", "PUT", _B, "", "blob:copy", "Cw", needs=f"{_BLOB_TYPE}=BlockBlob {_SOURCE}",
         more=("blob:write",)),
-    Row("Copy Blob", "PUT", _B, "", "blob:copy", "cw", needs=_SOURCE, may="x-ms-requires-sync=false",
+    Row("Copy Blob", "PUT", _B, "", "blob:copy", "Cw", needs=_SOURCE, may="x-ms-requires-sync=false",
         more=("blob:write",)),
-    Row("Copy Blob From URL", "PUT", _B, "", "blob:copy", "cw", needs=f"{_SOURCE} x-ms-requires-sync=true",
+    Row("Copy Blob From URL", "PUT", _B, "", "blob:copy", "Cw", needs=f"{_SOURCE} x-ms-requires-sync=true",
         more=("blob:write",)),
-    Row("Incremental Copy Blob", "PUT", _B, "comp=incrementalcopy", "blob:copy", "cw", needs=_SOURCE,
+    Row("Incremental Copy Blob", "PUT", _B, "comp=incrementalcopy", "blob:copy", "Cw", needs=_SOURCE,
         more=("blob:write",)),
     Row("Abort Copy Blob", "PUT", _B, "comp=copy", "blob:copy", "w", "copyid", needs="x-ms-copy-action=abort"),
     Row("Put Block", "PUT", _B, "comp=block", "blob:write", "cw", "blockid", body=Body.CONTENT),
     Row("Put Block From URL", "PUT", _B, "comp=block", "blob:copy", "cw", "blockid", needs=_SOURCE,
         more=("blob:write",)),
-    Row("Put Block List", "PUT", _B, "comp=blocklist", "blob:write", "cw", body=Body.DOCUMENT),
+    Row("Put Block List", "PUT", _B, "comp=blocklist", "blob:write", "Cw", body=Body.DOCUMENT),
     Row("Append Block", "PUT", _B, "comp=appendblock", "blob:write", "aw", body=Body.CONTENT),
     Row("Append Block From URL", "PUT", _B, "comp=appendblock", "blob:copy", "aw", needs=_SOURCE,
         more=("blob:write",)),
@@ -182,8 +183,8 @@ _DFS_CONTAINER = (
         answer=Answer.PATHS, api="dfs"),
 )
 _DFS_PATH = (
-    Row("Path - Create", "PUT", _B, "resource=file", "blob:write", "cw", "mode", api="dfs"),
-    Row("Path - Create Directory", "PUT", _B, "resource=directory", "blob:write", "cw", "mode", api="dfs"),
+    Row("Path - Create", "PUT", _B, "resource=file", "blob:write", "Cw", "mode", api="dfs"),
+    Row("Path - Create Directory", "PUT", _B, "resource=directory", "blob:write", "Cw", "mode", api="dfs"),
     *(
         Row("Path - Rename", "PUT", _B, select, "blob:write", "mw", f"mode {_TOKENS}",
             needs="x-ms-rename-source", may="x-ms-source-lease-id", tree=True, api="dfs")
