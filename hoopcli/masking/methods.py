@@ -16,7 +16,7 @@ _STARS = "*" * _MOST_STARS
 _HASH_DIGITS = 16
 _LEAST_HASH_DIGITS = 8
 _MASKED = re.compile(
-    rf"(?:{'|'.join(map(re.escape, _REDACTED))}|h:[0-9a-f]{{{_LEAST_HASH_DIGITS},{_HASH_DIGITS}}}|\\*.+|.+\\*)",
+    rf"(?:{'|'.join(map(re.escape, _REDACTED))}|h:[0-9a-f]{{{_LEAST_HASH_DIGITS},{_HASH_DIGITS}}}|\*.+|.+\*)",
     re.DOTALL,
 )
 

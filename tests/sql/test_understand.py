@@ -212,3 +212,22 @@ def shown(value: Value, kind: TypeInfo = NVARCHAR) -> str:
 
 def test_null_and_binary_are_shown_plainly() -> None:
     assert shown(None) == "EXEC p NULL"
+
+
+UPDATE = "UPDATE customers SET ssn = @s, city = @c WHERE id = 1"
+
+
+@pytest.mark.parametrize(
+    ("value", "columns"),
+    [("*******1120", ["shop.dbo.customers.city", "shop.dbo.customers.ssn"]), ("078-05-1120", []), (None, [])],
+)
+def test_a_masked_form_that_comes_back_as_a_parameter_is_seen(value: str | None, columns: list[str]) -> None:
+    seen = see(rpc(ProcId.SP_EXECUTESQL, text(UPDATE), text("@s varchar(11), @c varchar(60)"), text(value, "@s")))
+    assert seen.statement.facts["written_back"] == columns
+
+
+def test_calls_that_each_compare_once_compare_more_than_once() -> None:
+    lookup = RpcCall(proc_id=ProcId.SP_EXECUTESQL, parameters=(text("SELECT id FROM customers WHERE ssn = '1'"),))
+    facts = see(RpcRequest((lookup, lookup))).statement.facts
+    assert facts["predicates"] == ["shop.dbo.customers.ssn"]
+    assert see(RpcRequest((lookup,))).statement.facts["predicates"] == []

@@ -212,8 +212,7 @@ def _index(ctx: Context, kind: str, verbs: tuple[str, ...]) -> None:
     else:
         c.expect("ON")
         table = c.name(limit=3)
-    for verb in verbs:
-        ctx.effects.on(verb, table, ctx.scope)
+    _over_table(ctx, table, verbs)
 
 
 def _statistics(ctx: Context, verbs: tuple[str, ...]) -> None:
@@ -223,8 +222,16 @@ def _statistics(ctx: Context, verbs: tuple[str, ...]) -> None:
     if not table:
         c.expect("ON")
         table = c.name(limit=3)
+    _over_table(ctx, table, verbs)
+
+
+def _over_table(ctx: Context, table: Parts, verbs: tuple[str, ...]) -> None:
+    """Note what is done with an index or statistics; to make them, values are compared, and an error can quote one."""
     for verb in verbs:
-        ctx.effects.on(verb, table, ctx.scope)
+        name = ctx.effects.on(verb, table, ctx.scope)
+        if verb != "sql:drop":
+            ctx.effects.seen(name)
+            ctx.effects.tell(frozenset({f"{name.resource}.*"}))
 
 
 def _authorization(ctx: Context) -> None:
@@ -291,6 +298,7 @@ def _alteration(ctx: Context, kind: str) -> None:
         ctx.effects.store()
         ctx.effects.reads |= ctx.effects.actions["sql:alter"]
         ctx.effects.user_reads |= ctx.effects.actions["sql:alter"]
+        ctx.effects.tell(frozenset(f"{table}.*" for table in ctx.effects.actions["sql:alter"]))
         _table_alteration(ctx)
     elif kind in ("ROLE", "SERVER ROLE"):
         if c.accept("ADD", "DROP"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from connectors.sql.tsql import queries
 from connectors.sql.tsql.cursor import Cursor
+from connectors.sql.tsql.inference import is_wordy
 from connectors.sql.tsql.lexer import BINARY, END, NAME, NUMBER, STRING, VARIABLE, Doubt
 from connectors.sql.tsql.tree import NULL, Column, Constant, Expr, Node, Routine, Star, Subquery
 from connectors.sql.tsql.words import DATE_PART_FUNCTIONS, FUNCTIONS, NILADIC
@@ -134,12 +135,7 @@ def operand(c: Cursor) -> Expr:
     while operator := c.accept(*_ARITHMETIC):
         joins &= operator in _JOINING
         values.append(_unary(c))
-    return _fold("join" if joins and any(map(_is_wordy, values)) else "arithmetic", values)
-
-
-def _is_wordy(value: Expr) -> bool:
-    """Whether a value is a literal that makes of ``+`` the joining of texts, as no number can be read in it."""
-    return isinstance(value, Constant) and value.kind == STRING and not any(map(str.isdigit, value.text))
+    return _fold("join" if joins and any(map(is_wordy, values)) else "arithmetic", values)
 
 
 def _unary(c: Cursor) -> Expr:

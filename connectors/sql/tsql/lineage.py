@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from connectors.sql.tsql.effects import Effects, Output, Outputs
-from connectors.sql.tsql.inference import conjuncts, equated, shown
+from connectors.sql.tsql.inference import conjuncts, equated, keeps_type, shown
 from connectors.sql.tsql.lexer import NUMBER
 from connectors.sql.tsql.names import Name, Scope, resolve, segment
 from connectors.sql.tsql.tree import (
@@ -101,7 +101,7 @@ class Lineage:
         outputs = _aligned([outputs for outputs, _ in found])
         for key in query.order:
             self._order(key, relations, outputs)
-        if query.compared:
+        if query.compared or not _types_agree(query.branches):
             for branch, _ in found:
                 self.tell(branch)
         return None if query.wrapped else outputs
@@ -336,6 +336,20 @@ def everything(outputs: Outputs) -> Sources:
         return None
     tables = frozenset(f"{table}.*" for output in outputs for table in output.tables)
     return union(tables, *(output.sources for output in outputs))
+
+
+def _types_agree(branches: Sequence[Select]) -> bool:
+    """Whether no branch makes the server convert the values of another, which could fail because of them."""
+    return len(branches) == 1 or all(
+        isinstance(item.expr, Star) or keeps_type(item.expr) or not _made_of_columns(branches, at)
+        for branch in branches
+        for at, item in enumerate(branch.items)
+    )
+
+
+def _made_of_columns(branches: Sequence[Select], at: int) -> bool:
+    """Whether a column of a UNION may hold values of tables."""
+    return any(at >= len(b.items) or not isinstance(b.items[at].expr, Constant) for b in branches)
 
 
 def _numbered(outputs: Outputs, number: str) -> Outputs:

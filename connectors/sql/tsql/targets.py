@@ -170,7 +170,7 @@ def assigned(ctx: Context, column: str, value: Expr, found: Sources, targets: Se
 
 def given(ctx: Context, columns: Iterable[str], value: Expr) -> None:
     """Note columns that are given a masked form, or the value of a variable, which may be one."""
-    while isinstance(value, Node) and value.op in ("to text", "collate"):
+    while isinstance(value, Node) and value.op in ("to text", "cast", "convert", "collate"):
         value = value.args[0]
     if isinstance(value, Constant) and value.variable:
         ctx.effects.taken.update(columns)

@@ -10,6 +10,7 @@ from pathlib import Path
 from connectors.sql.tsql.classify import Batch, Scope, classify
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tsql"
+INFERENCE = "inference.txt"
 SCOPE = Scope("shop")
 FLAGS = ("dynamic", "cross_database", "reads_system", "reads_unknown", "unresolved", "copies")
 
@@ -30,7 +31,12 @@ class Case:
 
 
 def load() -> list[Case]:
-    return [case for path in sorted(FIXTURES.glob("*.txt")) for case in _cases(path)]
+    """Every case that says what a batch does; ``inference.txt`` has those of what it tells besides."""
+    return [case for path in sorted(FIXTURES.glob("*.txt")) if path.name != INFERENCE for case in _cases(path)]
+
+
+def load_inference() -> list[Case]:
+    return list(_cases(FIXTURES / INFERENCE))
 
 
 def _cases(path: Path) -> Iterator[Case]:
@@ -43,6 +49,13 @@ def _cases(path: Path) -> Iterator[Case]:
             text = text[1:].encode().decode("unicode_escape") if text.startswith("%") else text
             yield Case(path.name, line, text, expected)
         line += block.count("\n") + 1
+
+
+def tells(batch: Batch) -> tuple[str, ...]:
+    """What a batch tells of columns without showing them, in the words of the case files."""
+    words = {"predicates": "tells", "equalities": "equates", "moves": "moves", "written_back": "writes back"}
+    found = ((word, batch.facts[fact]) for fact, word in words.items())
+    return tuple(f"{word} {', '.join(columns)}" for word, columns in found if isinstance(columns, list) and columns)
 
 
 def describe(batch: Batch) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.sql.tsql.classify import VERBS
-from tests.sql.tsql.cases import Case, classified, describe, load
+from tests.sql.tsql.cases import Case, classified, describe, load, load_inference, tells
 
 CASES = load()
 
@@ -11,6 +11,13 @@ CASES = load()
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_batch_does_what_its_case_says(case: Case) -> None:
     assert describe(classified(case.text)) == case.expected
+
+
+@pytest.mark.parametrize("case", load_inference(), ids=str)
+def test_a_batch_tells_what_its_case_says(case: Case) -> None:
+    batch = classified(case.text)
+    assert "unclassified_reason" not in batch.facts
+    assert (tells(batch) or ("nothing",)) == case.expected
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
