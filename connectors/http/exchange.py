@@ -1,0 +1,293 @@
+"""One request and its answer, as a connector sees them: every step is a generator to be used with ``yield from``."""
+
+from __future__ import annotations
+
+import h11
+
+from connectors.http.framing import BodyReader, BodyWriter, reader_of_request
+from connectors.http.head import content_length, end_to_end, write_head
+from connectors.http.link import Link, PeerGoneError
+from connectors.http.message import Headers, Request, Response
+from connectors.http.upstream import Upstream
+from hoopcli.errors import NotSignedInError, ProtocolError, UpstreamError
+from hoopcli.model.decision import Statement
+from hoopcli.sansio.commands import Authorize, Await, CancelAuthorize, GetCredential, SendData
+from hoopcli.sansio.events import (
+    Credential,
+    CredentialGranted,
+    CredentialRefused,
+    DataReceived,
+    Deny,
+    Noticed,
+    Peer,
+    PeerClosed,
+    Permit,
+)
+from hoopcli.sansio.layer import BOTH, CLIENT, NOBODY, Steps, receive
+from hoopcli.sansio.notice import Notice
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_DRAINED = 64 << 20
+_NO_BODY = frozenset({204, 304})
+
+
+class RefusedError(ProtocolError):
+    """A request that is answered with an error of its own ``status`` and ``code``."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.code = code
+
+
+class Exchange:
+    """A request from a client, and what may be done about it.
+
+    ``last`` says that the connection ends with it; ``begun`` that an answer was begun, ``ended`` that it is complete.
+    """
+
+    def __init__(self, request: Request, role: h11.Connection, client: Link, upstream: Upstream) -> None:
+        self.request = request
+        self.last = False
+        self.begun = False
+        self.ended = False
+        self.upstream = upstream
+        self.client = client
+        self._role = role
+        self._permitted = False
+        self._body: BodyReader = reader_of_request(request.headers, role)
+        self._continue = "expect" in request.headers
+        self._writer = BodyWriter(0)
+
+    # -- the request
+
+    def chunk(self) -> Steps[bytes | None]:
+        """The next piece of the request's body, None at its end. Raises PeerGoneError, ProtocolError."""
+        while not self._body.done:
+            if self.client.buffer:
+                if data := self._body.take(self.client.buffer):
+                    return data
+                continue
+            if self._continue:
+                self._continue = False
+                yield self.client.send([_CONTINUE])
+            match (yield from receive(CLIENT)):
+                case DataReceived(data=data):
+                    self.client.took(data)
+                case PeerClosed(peer=Peer.CLIENT):
+                    raise PeerGoneError(Peer.CLIENT)
+                case PeerClosed():
+                    self.upstream.open = False
+                case _:
+                    raise RefusedError(408, "RequestTimeout", "the request took too long")
+        return None
+
+    def read(self, limit: int) -> Steps[bytes]:
+        """The whole body. Raises RefusedError above a limit of bytes."""
+        pieces: list[bytes] = []
+        size = 0
+        while (data := (yield from self.chunk())) is not None:
+            size += len(data)
+            if size > limit:
+                raise RefusedError(413, "RequestBodyTooLarge", f"the request's body is longer than {limit:,} bytes")
+            pieces.append(data)
+        return b"".join(pieces)
+
+    # -- what is asked of the broker
+
+    def authorize(self, statement: Statement) -> Steps[Permit | Deny]:
+        """Ask whether the statement may run. A hang-up while that is open withdraws the question."""
+        yield Authorize(statement)
+        while True:
+            match (yield from receive(NOBODY)):
+                case Permit() as permit:
+                    self._permitted = True
+                    return permit
+                case Deny() as deny:
+                    return deny
+                case PeerClosed(peer=Peer.CLIENT):
+                    yield CancelAuthorize()
+                    raise PeerGoneError(Peer.CLIENT)
+                case PeerClosed():
+                    self.upstream.open = False
+
+    def credential(self, resource: str = "", *, fresh: bool = False) -> Steps[Credential]:
+        """The broker's own credential. Raises NotSignedInError."""
+        yield GetCredential(resource, fresh)
+        while True:
+            match (yield from receive(NOBODY)):
+                case CredentialGranted(credential=credential):
+                    return credential
+                case CredentialRefused(message=message, hint=hint):
+                    raise NotSignedInError(message, hint)
+                case PeerClosed(peer=Peer.CLIENT):
+                    raise PeerGoneError(Peer.CLIENT)
+                case PeerClosed():
+                    self.upstream.open = False
+
+    def noticed(self, notice: Notice) -> Steps[None]:
+        """Wait until another exchange gives this notice."""
+        yield Await(notice)
+        while True:
+            match (yield from receive(NOBODY)):
+                case Noticed():
+                    return
+                case PeerClosed(peer=Peer.CLIENT):
+                    raise PeerGoneError(Peer.CLIENT)
+                case PeerClosed():
+                    self.upstream.open = False
+
+    # -- upstream
+
+    def forward(self, request: Request, body: bytes | None = None) -> Steps[Response]:
+        """Send a request upstream; the head of its final answer. Without a body, the client's is streamed through.
+
+        Only a permitted exchange forwards. A connection kept from before that breaks at once is replaced, once,
+        if nothing of the client's body went with it. Raises UpstreamError, PeerGoneError, ProtocolError.
+        """
+        if not self._permitted:
+            raise AssertionError("a request was to be forwarded before it was permitted")
+        streams = body is None and not self._body.done
+        while True:
+            yield from self.upstream.ready()
+            try:
+                return (yield from self._ask(request, body, streams=streams))
+            except PeerGoneError as gone:
+                if gone.peer is Peer.CLIENT:
+                    raise
+                if streams or not self.upstream.used:
+                    raise UpstreamError("the upstream closed the connection without an answer", "try again") from None
+
+    def _ask(self, request: Request, body: bytes | None, *, streams: bool) -> Steps[Response]:
+        buffers, writer = self.upstream.begin(request)
+        if body:
+            buffers += writer.frame(body)
+        if not streams:
+            buffers += writer.end()
+        yield self.upstream.link.send(buffers)
+        if streams:
+            early = yield from self._stream(writer)
+            if early is not None:
+                return early
+        while (response := self.upstream.answered()) is None:
+            self.upstream.took((yield from receive(frozenset({Peer.UPSTREAM}))))
+        return response
+
+    def _stream(self, writer: BodyWriter) -> Steps[Response | None]:
+        """Pass the client's body on; an answer that comes before its end makes this the last exchange."""
+        if self._continue:
+            self._continue = False
+            yield self.client.send([_CONTINUE])
+        while not self._body.done:
+            if self.client.buffer:
+                yield self.upstream.link.send(writer.frame(self._body.take(self.client.buffer)))
+                continue
+            match (yield from receive(BOTH)):
+                case DataReceived(peer=Peer.CLIENT, data=data):
+                    self.client.took(data)
+                case event:
+                    self.upstream.took(event)
+                    if (response := self.upstream.answered()) is not None:
+                        self.last = True
+                        return response
+        buffers = writer.end()
+        if buffers:
+            yield self.upstream.link.send(buffers)
+        return None
+
+    def upstream_chunk(self) -> Steps[bytes | None]:
+        """The next piece of the upstream's answer, None at its end."""
+        return (yield from self.upstream.chunk())
+
+    def upstream_read(self, limit: int) -> Steps[bytes]:
+        """The whole of the upstream's answer. Raises UpstreamError above a limit of bytes."""
+        pieces: list[bytes] = []
+        size = 0
+        while (data := (yield from self.upstream_chunk())) is not None:
+            size += len(data)
+            if size > limit:
+                raise UpstreamError(f"the upstream's answer is longer than {limit:,} bytes")
+            pieces.append(data)
+        return b"".join(pieces)
+
+    # -- the answer
+
+    def begin(self, response: Response) -> Steps[None]:
+        """Begin an answer. Its length is what the head says; without one it goes in chunks."""
+        self.last = self.last or not self._body.done  # nobody reads the rest of the request
+        headers = end_to_end(response.headers)
+        if self.last:
+            headers = headers.with_("Connection", "close")
+        self.begun = True
+        bodiless = self.request.method == "HEAD" or response.status in _NO_BODY
+        self._writer = BodyWriter(content_length(headers), bodiless=bodiless)
+        yield self.client.send([write_head(Response(response.status, response.reason, headers), self._role)])
+
+    def send(self, data: bytes) -> Steps[None]:
+        """Send a piece of the answer's body."""
+        if buffers := self._writer.frame(data):
+            yield self.client.send(buffers)
+
+    def end(self) -> Steps[None]:
+        """End the answer."""
+        if buffers := self._writer.end():
+            yield self.client.send(buffers)
+        self.ended = True
+        if not self._body.done:
+            yield from self._drain()
+
+    def respond(self, status: int, headers: Headers, body: bytes = b"") -> Steps[None]:
+        """Answer with a body that is at hand."""
+        if status not in _NO_BODY:
+            headers = headers.with_("Content-Length", str(len(body)))
+        yield from self.begin(Response(status, "", headers))
+        yield from self.send(body)
+        yield from self.end()
+
+    def _drain(self) -> Steps[None]:
+        """Take some of what the client still sends, so that it comes to read its answer before the connection ends."""
+        left = 0 if self._continue else _DRAINED
+        while left > 0 and (data := (yield from self.chunk())) is not None:
+            left -= len(data)
+
+    # -- an upgraded connection
+
+    def upgrade(self, request: Request) -> Steps[Response]:
+        """Forward a request for another protocol. After a 101 use ``switch`` and ``duplex``."""
+        if not self._permitted:
+            raise AssertionError("an upgrade was to be forwarded before it was permitted")
+        yield from self.upstream.drop()
+        yield from self.upstream.ready()
+        buffers, _ = self.upstream.begin(request)
+        yield self.upstream.link.send(buffers)
+        while (response := self.upstream.answered(upgrading=True)) is None:
+            self.upstream.took((yield from receive(frozenset({Peer.UPSTREAM}))))
+        return response
+
+    def switch(self, response: Response) -> Steps[None]:
+        """Tell the client of the new protocol; the connection ends with it."""
+        self.begun = self.ended = self.last = True
+        yield self.client.send([write_head(response, self._role)])
+
+    def duplex(self, peers: frozenset[Peer] = BOTH) -> Steps[tuple[Peer, bytes] | None]:
+        """The next bytes of either peer after a switch; None on a timer. Raises PeerGoneError."""
+        for link in (self.client, self.upstream.link):
+            if link.buffer and link.peer in peers:
+                data = bytes(link.buffer)
+                link.buffer.clear()
+                return link.peer, data
+        match (yield from receive(peers)):
+            case DataReceived(peer=peer, data=data):
+                link = self.client if peer is Peer.CLIENT else self.upstream.link
+                link.took(data)
+                taken = bytes(link.buffer)
+                link.buffer.clear()
+                return peer, taken
+            case PeerClosed(peer=peer):
+                raise PeerGoneError(peer)
+            case _:
+                return None
+
+    def raw(self, peer: Peer, data: bytes) -> SendData:
+        """The command that sends bytes after a switch."""
+        return (self.client if peer is Peer.CLIENT else self.upstream.link).send([data])
