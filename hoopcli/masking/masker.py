@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 
 from hoopcli.masking import numbers, secrets
 from hoopcli.masking.detectors import by_name
+from hoopcli.masking.keeping import Edit, exact, find_edits, keeping_stream
 from hoopcli.masking.methods import mask as masked_form
 from hoopcli.masking.methods import strictness
 from hoopcli.masking.patterns import field_matches, resource_matcher, segments, text_matcher
@@ -107,6 +108,24 @@ class Masking:
     def stream(self) -> StreamMasker:
         """A masker for one text that comes in pieces."""
         return StreamMasker(self._watches, self._key)
+
+    def exact(self, mask: Mask, value: str, room: int) -> str:
+        """The masked form of a value in exactly ``room`` bytes, all ASCII: filled with stars, redacted where NULL."""
+        return exact(mask.method, value, room, self._key)
+
+    def edits(self, value: str) -> list[Edit]:
+        """What ``detect`` would mask of a value, as parts in order, for callers that write it in a form of their own."""
+        for quick, folds in self._gates:
+            if quick(value) or (folds and not value.isascii()):
+                return find_edits(self._watches, value, self._key)
+        return []
+
+    def keeping_stream(self, context: str = "") -> StreamMasker:
+        """A masker for one text in pieces whose result has exactly its length in UTF-8.
+
+        ``context`` is the end of what came before, in which nothing was found that reaches beyond it.
+        """
+        return keeping_stream(self._watches, self._key, context)
 
 
 def about(masks: Iterable[Mask], resource: str) -> tuple[Mask, ...]:

@@ -107,6 +107,12 @@ def mask_whole(watches: Sequence[Watch], text: str, key: bytes) -> tuple[str, di
             watch, hit = hits[0]
             masked = _masked(watch.mask, text[hit.secret : hit.end], key)
             return text[: hit.secret] + masked + text[hit.end :], {watch.mask.id: 1}
+    writer = Writer(key)
+    return writer.write(text, find_spans(watches, text), len(text)), writer.counts
+
+
+def find_spans(watches: Sequence[Watch], text: str) -> list[Span]:
+    """Every found value of a whole text, in the order that a writer takes them. They may overlap."""
     as_is, folded = _views(watches, text)
     spans: list[Span] = []
     for watch in watches:
@@ -114,8 +120,7 @@ def mask_whole(watches: Sequence[Watch], text: str, key: bytes) -> tuple[str, di
         if watch.detector.quick(view.text):
             spans.extend(_advance(_State(watch), view, len(view.text) + 1))
     spans.sort(key=_order)
-    writer = Writer(key)
-    return writer.write(text, spans, len(text)), writer.counts
+    return spans
 
 
 def _masked(rule: Mask, secret: str, key: bytes) -> str:
@@ -143,16 +148,20 @@ class StreamMasker:
     """Masks a text that comes in pieces; what it returns, joined, is what ``Masking.detect`` makes of the whole.
 
     It holds back at most twice the longest ``limit`` of its detectors (about 700 characters with ``email``), and of
-    invisible characters among digits four times that.
+    invisible characters among digits four times that. ``context`` is the end of a text that came before, in which
+    nothing was found that reaches beyond it; ``writer`` is given where masked values take another form.
     """
 
-    def __init__(self, watches: Sequence[Watch], key: bytes) -> None:
+    def __init__(
+        self, watches: Sequence[Watch], key: bytes, *, context: str = "", writer: Writer | None = None
+    ) -> None:
         self._watches = watches
         self._hold = max((watch.detector.limit for watch in watches), default=0) + 2
-        self._states = [_State(watch) for watch in watches]
+        self._states = [_State(watch, resume=len(context)) for watch in watches]
         self._spans: list[Span] = []
-        self._writer = Writer(key)
-        self._text = ""
+        self._writer = writer or Writer(key)
+        self._writer.done = len(context)
+        self._text = context
 
     @property
     def counts(self) -> dict[str, int]:
@@ -170,6 +179,15 @@ class StreamMasker:
         delivered = self._scan(as_is, folded, folded.at(len(folded.text) - self._hold))
         self._cut(folded)
         return delivered
+
+    def release(self) -> tuple[str, str] | None:
+        """The last characters of the text before, and the text held back; None while a value is pending.
+
+        With these the text can go on without this stream.
+        """
+        if self._spans or any(state.growing for state in self._states):
+            return None
+        return self._text[: self._writer.done], self._text[self._writer.done :]
 
     def flush(self) -> str:
         """End the text; return the rest of it."""
