@@ -79,9 +79,12 @@ def classify(request: Request, address: Address) -> Operation:
 
     Raises ProtocolError where a source cannot be read, or a header that decides came twice.
     """
-    unknown = next((name for name, _ in request.headers if not _known_header(name.lower())), None)
+    names = [name.lower() for name, _ in request.headers]
+    if len(set(names)) < len(names):
+        raise ProtocolError("a header came twice")
+    unknown = next((name for name in names if not _known_header(name)), None)
     if unknown is not None:
-        return _unclassified(request, address, f"hoop does not know the header {unknown.lower()}")
+        return _unclassified(request, address, f"hoop does not know the header {unknown}")
     rows = _rows(request, address)
     if len(rows) != 1:
         return _unclassified(request, address, "the request is not in the REST reference, or does more than it says")
