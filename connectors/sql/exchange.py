@@ -114,7 +114,7 @@ class Exchanges:
                         return None
                 case PeerClosed(peer=peer):
                     yield CancelAuthorize()
-                    raise PeerGoneError(f"the {peer.value} closed the connection while a statement waited")
+                    raise PeerGoneError(peer, " while a statement waited")
 
     def _cancelled(self, data: bytes) -> bool:
         """Whether these bytes of a waiting client complete an ATTENTION, the only thing that it may send.
@@ -176,7 +176,7 @@ class Exchanges:
         yield Record(answer.outcome(Ending.LOST))
         if event.peer is Peer.UPSTREAM:
             yield from self._tell(answer, "hoop: the upstream closed the connection before its answer was complete")
-        raise PeerGoneError(f"the {event.peer.value} closed the connection midway")
+        raise PeerGoneError(event.peer, " midway")
 
     def _cut_off(self, answer: Answer, error: HoopError) -> Steps[None]:
         """Nothing more of this answer may pass: say so, record what did, and give the upstream up."""

@@ -13,7 +13,7 @@ from connectors.sql.tds.packet import Message, MessageReader, PacketType, packet
 from hoopcli.errors import ProtocolError
 from hoopcli.sansio.commands import Buffer, SendData
 from hoopcli.sansio.events import DataReceived, Event, Peer, PeerClosed, Wakeup
-from hoopcli.sansio.layer import NOBODY, Steps, receive
+from hoopcli.sansio.layer import Steps, receive
 from hoopcli.sansio.tls import TlsChannel
 
 #: Servers differ in the type of the packets that carry their side of the handshake.
@@ -30,6 +30,10 @@ STRICT_TLS = ssl.TLSVersion.MAXIMUM_SUPPORTED
 
 class PeerGoneError(ProtocolError):
     """The peer closed its end; nothing can be told it any more."""
+
+    def __init__(self, peer: Peer, when: str = "") -> None:
+        super().__init__(f"the {peer.value} closed the connection{when}")
+        self.peer = peer
 
 
 class Link:
@@ -101,13 +105,8 @@ def expect_data(event: Event) -> bytes:
         case DataReceived(data=data):
             return data
         case PeerClosed(peer=peer):
-            raise PeerGoneError(f"the {peer.value} closed the connection")
+            raise PeerGoneError(peer)
         case Wakeup():
             raise ProtocolError("the login took too long")
         case _:
             raise ProtocolError(f"unexpected {type(event).__name__} during login")
-
-
-def pause() -> Steps[Event]:
-    """Wait for a reply or a timer, taking no data."""
-    return (yield from receive(NOBODY))

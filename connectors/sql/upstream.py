@@ -138,7 +138,7 @@ def _reply(*kinds: type) -> Steps[Event]:
         if isinstance(event, kinds):
             return event
         if isinstance(event, PeerClosed) and event.peer is Peer.CLIENT:
-            raise PeerGoneError("the client closed the connection")
+            raise PeerGoneError(Peer.CLIENT)
         if isinstance(event, Wakeup):
             raise UpstreamRefusedError("the upstream did not answer the login in time", "run: hoop doctor")
 
@@ -158,7 +158,7 @@ def _attempt(
         reader = MessageReader(ANSWER_LIMIT, MAX_PACKET_SIZE)
         message = yield from link.message(reader)
     except PeerGoneError as gone:
-        if "client" in gone.message:
+        if gone.peer is Peer.CLIENT:
             raise
         raise UpstreamRefusedError("the upstream closed the connection during the login", "run: hoop doctor") from gone
     except UpstreamRefusedError:

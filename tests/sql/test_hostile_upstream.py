@@ -7,11 +7,15 @@ import tracemalloc
 import pytest
 
 from connectors.sql.link import PeerGoneError
+from connectors.sql.tds.collation import LATIN1
+from connectors.sql.tds.colmetadata import Column, write_columns
 from connectors.sql.tds.packet import PacketType, Status, packetize
 from connectors.sql.tds.request import SqlBatch
 from connectors.sql.tds.tokens import Done, DoneStatus
 from connectors.sql.tds.tokens_env import EnvChange, EnvType, Routing
 from connectors.sql.tds.tokens_login import FeatureExtAck, FedAuthInfo, LoginAck, Sspi
+from connectors.sql.tds.tokenstream import write_row
+from connectors.sql.tds.types import MAX, TypeId, TypeInfo
 from hoopcli.errors import ProtocolError
 from hoopcli.model.outcome import Status as Ending
 from hoopcli.sansio.commands import Record
@@ -92,6 +96,32 @@ def test_a_token_that_no_answer_has_ends_it_and_is_not_delivered(token: bytes) -
         dialogue.answer(token)
     assert token not in sent(dialogue.play.log, Peer.CLIENT)
     assert only(dialogue.play.log, Record)[0].outcome.status is Ending.BLOCKED
+
+
+@pytest.mark.parametrize("kind", [PacketType.SQL_BATCH, PacketType.LOGIN7, PacketType.PRELOGIN])
+def test_a_packet_that_no_answer_has_ends_it(kind: PacketType) -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT id FROM orders"))
+    dialogue.permit()
+    with pytest.raises(ProtocolError, match="sent a packet of type"):
+        dialogue.play.hear(DataReceived(Peer.UPSTREAM, b"".join(packetize(kind, [Done().encode()]))))
+    assert only(dialogue.play.log, Record)[0].outcome.status is Ending.BLOCKED
+    assert "cut off" in error_in(dialogue.play.log).text
+
+
+def test_an_upstream_that_goes_inside_a_value_leaves_no_room_for_an_error() -> None:
+    dialogue = Dialogue()
+    dialogue.ask(SqlBatch("SELECT note FROM notes"))
+    dialogue.permit()
+    column = Column("note", TypeInfo(TypeId.NVARCHAR, MAX, collation=LATIN1))
+    answer = write_columns([column]) + write_row([column], ["x" * 9000])
+    packet = bytearray(b"".join(packetize(PacketType.TABULAR_RESULT, [answer[:-2000]], 32767)))
+    packet[1] &= ~Status.EOM
+    dialogue.play.hear(DataReceived(Peer.UPSTREAM, bytes(packet)))
+    before = len(dialogue.play.log)
+    with pytest.raises(PeerGoneError):
+        dialogue.play.hear(PeerClosed(Peer.UPSTREAM))
+    assert sent(dialogue.play.log[before:], Peer.CLIENT) == b""
 
 
 def test_a_flood_of_tokens_is_passed_on_without_being_kept() -> None:

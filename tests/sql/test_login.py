@@ -305,6 +305,39 @@ def test_an_answer_that_lets_nobody_in_is_refused(last: DataReceived) -> None:
         upstream.hear(last)
 
 
+def of_type(kind: PacketType, *payload: bytes) -> DataReceived:
+    return DataReceived(Peer.UPSTREAM, b"".join(packetize(kind, [b"".join(payload)])))
+
+
+def test_an_upstream_that_answers_in_another_kind_of_packet_is_refused() -> None:
+    upstream = Upstream()
+    upstream.hear(CredentialGranted(OURS))
+    upstream.hear(UpstreamOpened())
+    with pytest.raises(UpstreamRefusedError, match="PRELOGIN is not TDS"):
+        upstream.hear(of_type(PacketType.PRELOGIN, b"\xff"))
+    upstream = Upstream()
+    upstream.greet()
+    with pytest.raises(UpstreamRefusedError, match="login is not TDS"):
+        upstream.hear(of_type(PacketType.SSPI, b"challenge"))
+
+
+@pytest.mark.parametrize("more", [IN.data, b"\x04"])
+def test_what_follows_the_answer_to_the_login_is_refused(more: bytes) -> None:
+    upstream = Upstream()
+    upstream.greet()
+    with pytest.raises(UpstreamRefusedError, match="login is not TDS"):
+        upstream.hear(DataReceived(Peer.UPSTREAM, IN.data + more))
+
+
+@pytest.mark.parametrize("size", ["0", "511", "40000", "many", ""])
+def test_a_packet_size_out_of_bounds_is_refused(size: str) -> None:
+    upstream = Upstream()
+    upstream.greet()
+    change = EnvChange(EnvType.PACKET_SIZE, size, "4096").encode()
+    with pytest.raises(UpstreamRefusedError, match="packet size"):
+        upstream.hear(answer(LoginAck("Microsoft SQL Server", (16, 0, 0, 0)).encode(), change, Done().encode()))
+
+
 @pytest.mark.parametrize("when", [0, 1, 2])
 def test_a_client_that_leaves_meanwhile_ends_it_all(when: int) -> None:
     upstream = Upstream()
