@@ -1,9 +1,9 @@
 """Masking of a terminal's output, without holding back what a person types.
 
 ``StreamMasker`` holds back the last few hundred characters, for a secret may begin in them. On a terminal that would be
-the prompt. So after a moment of quiet ``release`` shows them but for a tail that looks like the begin of a secret
+the prompt. So after a moment of quiet ``show`` gives them but for a tail that looks like the begin of a secret
 (``prefixes``), and what is found later to have begun in the shown part is masked from there on. In any other respect
-the result is that of ``StreamMasker``: with no release in between, the very same.
+the result is that of ``StreamMasker``: without a ``show`` in between, the very same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SLICE = 4 * 1024
 
 
 class _EchoWriter(Writer):
-    """Counts a value once though it is found again after a release; can keep the length of the text in bytes."""
+    """Counts a value once though it is found again after a ``show``; can keep the length of the text in bytes."""
 
     def __init__(self, key: bytes, *, same_length: bool) -> None:
         super().__init__(key)
@@ -40,13 +40,18 @@ class _EchoWriter(Writer):
             piece += "*" * (_size(text[begin : self.done]) - _size(piece))
         return piece
 
+    def restart(self) -> None:
+        """Another text begins."""
+        self.done = 0
+        self._told.clear()
+
     def forget(self, characters: int) -> None:
         """So many characters of the text were cut off its begin."""
         self._told = {(name, start - characters) for name, start in self._told if start >= characters}
 
 
 class EchoMasker(StreamMasker):
-    """Masks a text that comes in pieces, and shows at ``release`` what it can of that which it holds back.
+    """Masks a text that comes in pieces, and gives at ``show`` what it can of that which it holds back.
 
     With ``same_length`` the masked text has as many bytes of UTF-8 as the text, so that formats with lengths (a tar
     archive) stay whole.
@@ -63,7 +68,7 @@ class EchoMasker(StreamMasker):
         """Whether some text is held back."""
         return self._echo.done < len(self._text)
 
-    def release(self) -> str:
+    def show(self) -> str:
         """What is held back, but for a tail that may be the begin of a secret."""
         as_is = plain(self._text)
         folded = fold(self._text)
@@ -78,6 +83,15 @@ class EchoMasker(StreamMasker):
         # as if nothing had been looked for: what was found may grow, or turn out to be something else
         self._states, self._spans = states, spans
         return shown
+
+    def flush(self) -> str:
+        """End the text; return the rest of it. What is fed after that is another text."""
+        rest = super().flush()
+        for state in self._states:
+            state.resume, state.growing, state.tail = 0, None, None
+        self._spans.clear()
+        self._echo.restart()
+        return rest
 
     def _scan(self, as_is: Folded, folded: Folded, safe: int, *, final: bool = False) -> str:
         """The same as looking for everything, at a fraction of the cost where there is nothing to find."""
@@ -112,7 +126,7 @@ class MaskedBytes:
 
     @property
     def pending(self) -> bool:
-        """Whether something is held back that a release may show."""
+        """Whether something is held back that ``show`` may give."""
         return self._masker.pending
 
     def feed(self, data: bytes) -> bytes:
@@ -120,9 +134,9 @@ class MaskedBytes:
         slices = (data[at : at + _SLICE] for at in range(0, len(data), _SLICE))
         return "".join(self._masker.feed(self._decode(piece)) for piece in slices).encode("utf-8", _ESCAPED)
 
-    def release(self) -> bytes:
+    def show(self) -> bytes:
         """Show what can be shown after a moment of quiet."""
-        return self._masker.release().encode("utf-8", _ESCAPED)
+        return self._masker.show().encode("utf-8", _ESCAPED)
 
     def flush(self) -> bytes:
         """End the stream; return the rest."""

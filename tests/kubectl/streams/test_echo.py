@@ -52,7 +52,7 @@ def watching(name: str, *, method: Method | None = None) -> list[Watch]:
 
 def slowly(masker: EchoMasker, text: str) -> str:
     """What is shown of a text that comes character by character with a quiet moment after each."""
-    return "".join(masker.feed(char) + masker.release() for char in text)
+    return "".join(masker.feed(char) + masker.show() for char in text)
 
 
 @given(st.lists(TEXTS, max_size=3).map("".join), CUTS)
@@ -86,8 +86,8 @@ def test_a_secret_that_comes_at_once_is_masked_whole_however_long_it_waits(
     name: str, before: str, secret: str, seen: int
 ) -> None:
     masker = EchoMasker(watching(name), KEY)
-    shown = masker.feed(before + secret) + masker.release() + masker.release()
-    shown += masker.feed(' "\n') + masker.release() + masker.flush()
+    shown = masker.feed(before + secret) + masker.show() + masker.show()
+    shown += masker.feed(' "\n') + masker.show() + masker.flush()
     assert secret[:5] not in shown
     assert masker.counts == {"m": 1}
 
@@ -97,7 +97,7 @@ def test_a_secret_that_comes_at_once_is_masked_whole_however_long_it_waits(
 )
 def test_what_is_typed_is_echoed_at_once(typed: str) -> None:
     masker = EchoMasker(WATCHES, KEY)
-    assert [masker.feed(char) + masker.release() for char in typed] == list(typed)
+    assert [masker.feed(char) + masker.show() for char in typed] == list(typed)
     assert not masker.pending
 
 
@@ -105,21 +105,21 @@ def test_a_number_shows_its_rest_when_it_turns_out_to_be_harmless() -> None:
     masker = EchoMasker(watching("credit_card"), KEY)
     assert slowly(masker, "id 1234567890") == "id 123456"
     assert masker.pending
-    assert masker.feed("\n") + masker.release() == "7890\n"
+    assert masker.feed("\n") + masker.show() == "7890\n"
 
 
 def test_a_long_output_between_releases() -> None:
     masker = EchoMasker(WATCHES, KEY)
     text = "word " * 500 + "4111111111111111 " + "word " * 500
-    shown = masker.release() + masker.feed("$ ") + masker.release() + masker.feed(text) + masker.release()
-    shown += masker.feed(text) + masker.release() + masker.flush()
+    shown = masker.show() + masker.feed("$ ") + masker.show() + masker.feed(text) + masker.show()
+    shown += masker.feed(text) + masker.show() + masker.flush()
     assert shown == "$ " + text.replace("4111111111111111", "[redacted]") * 2
     assert masker.counts == {"all": 2}
 
 
 def test_a_match_that_grows_after_a_release_is_masked_further() -> None:
     masker = EchoMasker(watching("email"), KEY)
-    shown = masker.feed("to ann@example.co ") + masker.release() + masker.feed("m\n") + masker.flush()
+    shown = masker.feed("to ann@example.co ") + masker.show() + masker.feed("m\n") + masker.flush()
     assert shown == "to [redacted] m\n"
     assert masker.counts == {"m": 1}
 
@@ -145,7 +145,7 @@ def test_a_detector_that_nobody_described_shows_four_characters_of_a_word() -> N
 def test_the_length_in_bytes_can_be_kept(text: str, cuts: list[int]) -> None:
     data = text.encode("utf-8", "surrogatepass")
     masked = MaskedBytes(EchoMasker(WATCHES, KEY, same_length=True))
-    out = b"".join(masked.feed(piece) + masked.release() for piece in pieces(data, cuts)) + masked.flush()
+    out = b"".join(masked.feed(piece) + masked.show() for piece in pieces(data, cuts)) + masked.flush()
     assert len(out) == len(data)
 
 
@@ -159,5 +159,5 @@ def test_bytes_that_are_no_text_pass_as_they_are(data: bytes, cuts: list[int]) -
 def test_without_masks_nothing_is_held_back() -> None:
     masked = MaskedBytes(EchoMasker([], KEY))
     assert masked.feed(b"4111") == b"4111"
-    assert masked.release() == b""
+    assert masked.show() == b""
     assert not masked.pending
