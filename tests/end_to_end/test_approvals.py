@@ -184,7 +184,7 @@ def test_others_of_the_session_go_on_meanwhile(server: RunningUpstream, tmp_path
         with connect(hoop) as connection, asking(hoop, ALTER) as other:
             assert fetch(connection, "SELECT count(*) FROM dbo.products") == [(8,)]
             eventually(lambda: len(store.pending()) == 2)
-            assert hoop.live.stats.waiting == 2
+            eventually(lambda: hoop.live.stats.waiting == 2)
             for request in store.pending():
                 store.answer(request.id, DBA, approve=request.id == waiting.id)
             with pytest.raises(pyodbc.Error, match="denied"):
