@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from connectors.kubectl.streams.echo import MaskedBytes
 from connectors.kubectl.streams.events import Channel, Closed, Data, ErrorStatus, ExecEvent, HalfClosed, Reply, Resize
+from connectors.kubectl.streams.moved import Moved
 from connectors.kubectl.streams.record import ExecRecord
 from hoopcli.errors import ProtocolError
 from hoopcli.model.decision import Json
@@ -37,16 +37,6 @@ class ExecCodec(Protocol):
 
     def send(self, event: ExecEvent) -> bytes:
         """The bytes that tell the peer of an event. Raises ProtocolError."""
-
-
-@dataclass(slots=True)
-class Moved:
-    """What is to be sent. ``error`` says why the stream must end once that is done."""
-
-    to_client: list[bytes] = field(default_factory=list)
-    to_upstream: list[bytes] = field(default_factory=list)
-    release_in: float | None = None
-    error: ProtocolError | None = None
 
 
 class ExecStream:

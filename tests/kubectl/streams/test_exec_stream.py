@@ -22,7 +22,8 @@ from connectors.kubectl.streams.events import (
     Resize,
     Side,
 )
-from connectors.kubectl.streams.exec_stream import RELEASE_AFTER, ExecStream, Moved
+from connectors.kubectl.streams.exec_stream import RELEASE_AFTER, ExecStream
+from connectors.kubectl.streams.moved import Moved
 from connectors.kubectl.streams.record import ExecRecord
 from connectors.kubectl.tarlist import TarList
 from hoopcli.masking.masker import DETECTORS, Masking
