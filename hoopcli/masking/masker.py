@@ -114,7 +114,7 @@ class Masking:
         return exact(mask.method, value, room, self._key)
 
     def edits(self, value: str) -> list[Edit]:
-        """What ``detect`` would mask of a value, as parts in order, for callers that write it in a form of their own."""
+        """What ``detect`` would mask of a value: its parts in order, for who writes it in a form of his own."""
         for quick, folds in self._gates:
             if quick(value) or (folds and not value.isascii()):
                 return find_edits(self._watches, value, self._key)
