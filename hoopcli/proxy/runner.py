@@ -145,7 +145,9 @@ class Runner:
         self.step()
 
     def stop(self) -> None:
-        """End at once in both directions: the session is over."""
+        """End at once in both directions: the session is over. The layer hears it, to record what was delivered."""
+        if self._wanted is not None:
+            self._advance(PeerClosed(Peer.CLIENT))
         if not self.ended:
             self._finish(abort=True)
 
@@ -222,9 +224,7 @@ class Runner:
             case Authorize(statement):
                 self._authorizing = self._ask(self._asks.authorize(statement))
             case CancelAuthorize():
-                if self._authorizing is not None:
-                    self._authorizing.cancel()
-                    self._authorizing = None
+                self._withdraw()
             case OpenUpstream(host, port):
                 self._drop_upstream()
                 self._ask(self._open(host, port))
@@ -251,9 +251,17 @@ class Runner:
             self._asks.fault(error)
             self.stop()
             return
-        if asyncio.current_task() is self._authorizing:
+        if isinstance(reply, Permit | Deny):
+            if asyncio.current_task() is not self._authorizing:
+                return  # withdrawn
             self._authorizing = None
         self._reply(reply)
+
+    def _withdraw(self) -> None:
+        """Cancel the question in flight once it has begun, so that it is recorded in any case."""
+        if self._authorizing is not None:
+            self._loop.call_soon(self._authorizing.cancel)
+            self._authorizing = None
 
     def _reply(self, reply: Event) -> None:
         self._replies.append(reply)
@@ -300,8 +308,7 @@ class Runner:
         self._wanted = None
         self._set_timer(None)
         self._layer.close()
-        if self._authorizing is not None:
-            self._authorizing.cancel()
+        self._withdraw()
         for wire in self._wires.values():
             if wire is not None:
                 wire.abort() if abort else wire.close()

@@ -430,3 +430,40 @@ def test_one_connection_wakes_those_that_wait_for_it() -> None:
             assert [await reader.read(-1) for reader in clients[1:]] == [b", noticed"] * 2
 
     run(main())
+
+
+def test_a_layer_hears_that_the_session_ends_and_records_what_it_delivered() -> None:
+    def deliver() -> Layer:
+        yield SendData(Peer.CLIENT, [b"half"])
+        event = yield from receive(BOTH)
+        assert event == PeerClosed(Peer.CLIENT)
+        yield Record(Outcome("e1", Status.LOST, size=4))
+
+    async def main() -> None:
+        async with listening(deliver) as bench:
+            reader, _ = await bench.connect()
+            assert await reader.readexactly(4) == b"half"
+            [runner] = bench.runners
+            runner.stop()
+            await runner.settled()
+            assert bench.asks.outcomes == [Outcome("e1", Status.LOST, size=4)]
+
+    run(main())
+
+
+def test_a_question_that_is_withdrawn_at_once_was_asked_all_the_same() -> None:
+    def hasty() -> Layer:
+        yield Authorize(STATEMENT)
+        yield CancelAuthorize()
+        yield SendData(Peer.CLIENT, [b"withdrawn"])
+        yield from receive(CLIENT)
+
+    async def main() -> None:
+        async with listening(hasty) as bench:
+            reader, writer = await bench.connect()
+            assert await reader.readexactly(9) == b"withdrawn"
+            writer.close()
+            await reader.read()
+            assert bench.asks.withdrawn == 1
+
+    run(main())
