@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import h11
@@ -11,6 +12,11 @@ from connectors.http.message import Headers
 from hoopcli.errors import ProtocolError
 
 _NO_BODY = frozenset({204, 304})
+#: The end of a body in chunks, or the size of a chunk; and what may yet become one of them.
+_SIZE = rb"(?:(0{1,16})\r\n\r\n|(?!0{1,16}\r)([0-9A-Fa-f]{1,16})\r\n)"
+_PART = rb"(?:[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}\r|0{1,16}\r\n\r?)"
+_FIRST = re.compile(_SIZE), re.compile(_PART)
+_NEXT = re.compile(rb"\r\n" + _SIZE), re.compile(rb"\r|\r\n" + _PART)
 
 
 class BodyReader(Protocol):
@@ -43,40 +49,49 @@ class LengthReader:
 
 
 class ChunkedReader:
-    """A body in chunks, decoded by h11. Trailers are refused: nothing decides on them."""
+    """A body in chunks ([RFC 9112] 7.1), in its plainest form only: extensions, blanks and trailers are refused.
 
-    def __init__(self, role: h11.Connection) -> None:
-        self._role = role
+    Nothing decides on those, and readers differ in what they make of them.
+    """
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._whole, self._part = _FIRST
         self.done = False
 
     def take(self, buffer: bytearray) -> bytes:
         """What is there of the body."""
         pieces: list[bytes] = []
-        try:
-            self._role.receive_data(bytes(buffer))
-            buffer.clear()
-            while not self.done:
-                event = self._role.next_event()
-                if isinstance(event, h11.Data):
-                    pieces.append(event.data)
-                elif isinstance(event, h11.EndOfMessage):
-                    self._end(event, buffer)
-                else:
-                    break
-        except h11.RemoteProtocolError as error:
-            raise ProtocolError(f"the chunks of a body cannot be read: {error}") from error
-        return b"".join(pieces)
+        at = 0
+        while at < len(buffer) and not self.done:
+            if self._left:
+                piece = bytes(memoryview(buffer)[at : at + self._left])
+                self._left -= len(piece)
+                at += len(piece)
+                pieces.append(piece)
+            elif used := self._size(buffer, at):
+                at += used
+            else:
+                break
+        del buffer[:at]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _end(self, event: h11.EndOfMessage, buffer: bytearray) -> None:
-        if event.headers:
-            raise ProtocolError("trailers are refused")
-        buffer += self._role.trailing_data[0]
-        self.done = True
+    def _size(self, buffer: bytearray, at: int) -> int:
+        """Read what stands between two chunks; how long it is, 0 while it is not whole."""
+        match = self._whole.match(buffer, at)
+        if match is None:
+            if not self._part.fullmatch(buffer, at):
+                raise ProtocolError("the chunks of a body cannot be read, or have extensions or trailers")
+            return 0
+        self._left = int(match[1] or match[2], 16)
+        self._whole, self._part = _NEXT
+        self.done = not self._left
+        return match.end() - at
 
 
 def reader_of_request(headers: Headers, role: h11.Connection) -> BodyReader:
     """What reads the body of a request."""
-    return ChunkedReader(role) if is_chunked(headers) else LengthReader(content_length(headers) or 0)
+    return ChunkedReader() if is_chunked(headers) else LengthReader(content_length(headers) or 0)
 
 
 def reader_of_response(method: str, status: int, headers: Headers, role: h11.Connection) -> BodyReader:
@@ -84,7 +99,7 @@ def reader_of_response(method: str, status: int, headers: Headers, role: h11.Con
     if method == "HEAD" or status in _NO_BODY:
         return LengthReader(0)
     if is_chunked(headers):
-        return ChunkedReader(role)
+        return ChunkedReader()
     length = content_length(headers)
     if length is None:
         raise ProtocolError("the upstream does not say how long its answer is")

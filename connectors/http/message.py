@@ -11,11 +11,6 @@ from hoopcli.errors import ProtocolError
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
-#: Headers that speak of one connection, not of the message on it ([RFC 9110] 7.6.1), and an answered expectation.
-HOP_BY_HOP = frozenset(
-    {"connection", "expect", "http2-settings", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
-)
-
 
 class Headers:
     """Header fields in order, immutable. Names are compared without case and kept as they were sent.
@@ -54,19 +49,12 @@ class Headers:
 
     def without(self, *names: str) -> Headers:
         """The headers but those of these names."""
-        return self._where(frozenset(name.lower() for name in names))
+        dropped = {name.lower() for name in names}
+        return Headers(pair for lower, pair in zip(self._names, self._pairs, strict=True) if lower not in dropped)
 
     def with_(self, name: str, value: str) -> Headers:
         """The headers with this one, at the end, in place of all of its name."""
         return Headers((*self.without(name), (name, value)))
-
-    def end_to_end(self) -> Headers:
-        """The headers that may cross a broker: neither hop-by-hop by standard nor named so by ``Connection``."""
-        proxy = {name for name in self._names if name.startswith("proxy-")}
-        return self._where(HOP_BY_HOP | proxy | frozenset(self.tokens("connection")))
-
-    def _where(self, dropped: frozenset[str] | set[str]) -> Headers:
-        return Headers(pair for lower, pair in zip(self._names, self._pairs, strict=True) if lower not in dropped)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._pairs)
