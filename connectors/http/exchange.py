@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import h11
 
 from connectors.http.framing import BodyReader, BodyWriter, reader_of_request
@@ -139,8 +141,12 @@ class Exchange:
 
     # -- upstream
 
-    def forward(self, request: Request, body: bytes | None = None) -> Steps[Response]:
+    def forward(
+        self, request: Request, body: bytes | None = None, tap: Callable[[bytes], object] | None = None
+    ) -> Steps[Response]:
         """Send a request upstream; the head of its final answer. Without a body, the client's is streamed through.
+
+        ``tap`` sees every piece of a body that is streamed.
 
         Only a permitted exchange forwards. A connection kept from before that breaks at once is replaced, once,
         if nothing of the client's body went with it. Raises UpstreamError, PeerGoneError, ProtocolError.
@@ -151,14 +157,16 @@ class Exchange:
         while True:
             yield from self.upstream.ready()
             try:
-                return (yield from self._ask(request, body, streams=streams))
+                return (yield from self._ask(request, body, tap, streams=streams))
             except PeerGoneError as gone:
                 if gone.peer is Peer.CLIENT:
                     raise
                 if streams or not self.upstream.used:
                     raise UpstreamError("the upstream closed the connection without an answer", "try again") from None
 
-    def _ask(self, request: Request, body: bytes | None, *, streams: bool) -> Steps[Response]:
+    def _ask(
+        self, request: Request, body: bytes | None, tap: Callable[[bytes], object] | None, *, streams: bool
+    ) -> Steps[Response]:
         buffers, writer = self.upstream.begin(request)
         if body:
             buffers += writer.frame(body)
@@ -166,21 +174,24 @@ class Exchange:
             buffers += writer.end()
         yield self.upstream.link.send(buffers)
         if streams:
-            early = yield from self._stream(writer)
+            early = yield from self._stream(writer, tap)
             if early is not None:
                 return early
         while (response := self.upstream.answered()) is None:
             self.upstream.took((yield from receive(frozenset({Peer.UPSTREAM}))))
         return response
 
-    def _stream(self, writer: BodyWriter) -> Steps[Response | None]:
+    def _stream(self, writer: BodyWriter, tap: Callable[[bytes], object] | None) -> Steps[Response | None]:
         """Pass the client's body on; an answer that comes before its end makes this the last exchange."""
         if self._continue:
             self._continue = False
             yield self.client.send([_CONTINUE])
         while not self._body.done:
             if self.client.buffer:
-                yield self.upstream.link.send(writer.frame(self._body.take(self.client.buffer)))
+                data = self._body.take(self.client.buffer)
+                if tap is not None:
+                    tap(data)
+                yield self.upstream.link.send(writer.frame(data))
                 continue
             match (yield from receive(BOTH)):
                 case DataReceived(peer=Peer.CLIENT, data=data):

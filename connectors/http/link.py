@@ -31,6 +31,11 @@ class Link:
         self.buffer = bytearray()
         self._tls: TlsChannel | None = None
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is around the plaintext."""
+        return self._tls is not None
+
     def send(self, buffers: Sequence[bytes]) -> SendData:
         """The command that sends these plaintext buffers."""
         if self._tls is None:
