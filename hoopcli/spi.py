@@ -19,6 +19,7 @@ from hoopcli.model.access import Connection
 from hoopcli.model.decision import Action, Effect, Json, Mask, Statement
 from hoopcli.model.session import Session
 from hoopcli.sansio.layer import Layer
+from hoopcli.sansio.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class LayerContext:
     ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock. ``preview`` says what the
     policy makes of a statement, without recording the question: for what a listing may name, and for what must be known
     of a request before it is asked about in earnest. ``asks_about`` says whether a condition that sees a variable
-    (``upload``) may decide some actions.
+    (``upload``) may decide some actions. ``spool`` holds contents that cannot be passed on as they come.
     """
 
     session: Session
@@ -69,6 +70,7 @@ class LayerContext:
     now: Callable[[], datetime]
     preview: Callable[[Statement], Effect] = lambda _: Effect.DENY
     asks_about: Callable[[str, Sequence[Action]], bool] = lambda _variable, _actions: True
+    spool: Spool | None = None
 
 
 @dataclass(frozen=True, slots=True)

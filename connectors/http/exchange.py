@@ -13,13 +13,14 @@ from connectors.http.message import Headers, Request, Response
 from connectors.http.upstream import Upstream
 from hoopcli.errors import NotSignedInError, ProtocolError, UpstreamError
 from hoopcli.model.decision import Statement
-from hoopcli.sansio.commands import Authorize, Await, CancelAuthorize, GetCredential, SendData
+from hoopcli.sansio.commands import Authorize, Await, CancelAuthorize, Drain, GetCredential, SendData
 from hoopcli.sansio.events import (
     Credential,
     CredentialGranted,
     CredentialRefused,
     DataReceived,
     Deny,
+    Drained,
     Noticed,
     Peer,
     PeerClosed,
@@ -133,6 +134,18 @@ class Exchange:
         while True:
             match (yield from receive(NOBODY)):
                 case Noticed():
+                    return
+                case PeerClosed(peer=Peer.CLIENT):
+                    raise PeerGoneError(Peer.CLIENT)
+                case PeerClosed():
+                    self.upstream.open = False
+
+    def drained(self) -> Steps[None]:
+        """Wait until the client has taken what it was sent: for answers that do not come from the upstream."""
+        yield Drain(Peer.CLIENT)
+        while True:
+            match (yield from receive(NOBODY)):
+                case Drained():
                     return
                 case PeerClosed(peer=Peer.CLIENT):
                     raise PeerGoneError(Peer.CLIENT)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import h11
 
-from connectors.http.exchange import Exchange, RefusedError
+from connectors.http.exchange import Exchange
 from connectors.http.head import keeps_alive, read_request, take_head
 from connectors.http.link import TLS, Link, PeerGoneError, looks_like_tls
 from connectors.http.message import Headers, Request
@@ -25,6 +25,14 @@ _STATUS: dict[type[HoopError], tuple[int, str]] = {
     DeniedError: (403, "Denied"),
     UpstreamError: (502, "UpstreamFailed"),
 }
+
+
+@runtime_checkable
+class Answerable(Protocol):
+    """An error that says how it is answered."""
+
+    status: int
+    code: str
 
 
 class Application(Protocol):
@@ -113,7 +121,7 @@ def _handled(application: Application, exchange: Exchange) -> Steps[bool]:
         if exchange.begun:
             yield from exchange.upstream.drop()
             raise
-        status, code = (error.status, error.code) if isinstance(error, RefusedError) else _told(error)
+        status, code = _told(error)
         headers, body = application.refusal(status, code, f"hoop: {error.message}", error.hint, exchange.request)
         yield from exchange.upstream.drop()
         yield from exchange.respond(status, headers, body)
@@ -121,4 +129,7 @@ def _handled(application: Application, exchange: Exchange) -> Steps[bool]:
 
 
 def _told(error: HoopError) -> tuple[int, str]:
+    """The status and code of an error's answer: its own where it has them."""
+    if isinstance(error, Answerable):
+        return error.status, error.code
     return next((told for kind, told in _STATUS.items() if isinstance(error, kind)), (400, "InvalidInput"))

@@ -21,6 +21,7 @@ from hoopcli.sansio.commands import (
     CancelAuthorize,
     ClosePeer,
     Command,
+    Drain,
     GetCredential,
     OpenUpstream,
     Receive,
@@ -33,6 +34,7 @@ from hoopcli.sansio.events import (
     CredentialRefused,
     DataReceived,
     Deny,
+    Drained,
     Event,
     Noticed,
     Peer,
@@ -128,6 +130,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._wires: dict[Peer, _Wire | None] = {Peer.CLIENT: None, Peer.UPSTREAM: None}
         self._replies: deque[Event] = deque()
+        self._draining: Peer | None = None
         self._wanted: frozenset[Peer] | None = None  # None while the layer itself runs, or after it ended
         self._tasks: set[asyncio.Task[None]] = set()
         self._authorizing: asyncio.Task[None] | None = None
@@ -164,6 +167,9 @@ class Runner:
         if self._replies:
             return self._replies.popleft()
         assert self._wanted is not None
+        if self._draining is not None and ((drained := self._wires[self._draining]) is None or drained.writable):
+            self._draining = None
+            return Drained()
         for peer, wire in self._wires.items():
             if wire is None:
                 continue
@@ -228,6 +234,8 @@ class Runner:
             case OpenUpstream(host, port):
                 self._drop_upstream()
                 self._ask(self._open(host, port))
+            case Drain(peer):
+                self._draining = peer
             case Await(notice):
                 notice.subscribe(lambda: self._loop.call_soon(self._reply, Noticed()))
             case GetCredential(resource, fresh):

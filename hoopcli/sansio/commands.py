@@ -1,7 +1,7 @@
 """What a layer can ask for.
 
 Every command but ``Receive`` is carried out at once and answered with ``None``. The asks (``OpenUpstream``,
-``GetCredential``, ``Authorize``, ``Await``) start something; their typed reply comes as an event out of a later
+``GetCredential``, ``Authorize``, ``Await``, ``Drain``) start something; their typed reply comes as an event out of a later
 ``Receive``, among whatever the peers send meanwhile, so a waiting layer still hears a cancel or a hang-up.
 """
 
@@ -95,6 +95,16 @@ class Await:
     notice: Notice
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Ask: tell when what was sent to a peer has gone out, but for a little. Reply: ``Drained``.
+
+    For what is sent without data of the other peer to wait for, which is the backpressure otherwise.
+    """
+
+    peer: Peer
+
+
 Command = (
     Receive
     | SendData
@@ -106,4 +116,5 @@ Command = (
     | Record
     | SetTimer
     | Await
+    | Drain
 )

@@ -97,6 +97,11 @@ class Noticed:
     """Reply to ``Await``: the notice was given."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Reply to ``Drain``: there is room again."""
+
+
 Event = (
     DataReceived
     | PeerClosed
@@ -108,4 +113,5 @@ Event = (
     | Permit
     | Deny
     | Noticed
+    | Drained
 )

@@ -19,6 +19,7 @@ from hoopcli.sansio.commands import (
     Await,
     CancelAuthorize,
     ClosePeer,
+    Drain,
     GetCredential,
     OpenUpstream,
     Record,
@@ -30,6 +31,7 @@ from hoopcli.sansio.events import (
     CredentialGranted,
     DataReceived,
     Deny,
+    Drained,
     Event,
     Noticed,
     Peer,
@@ -465,5 +467,33 @@ def test_a_question_that_is_withdrawn_at_once_was_asked_all_the_same() -> None:
             writer.close()
             await reader.read()
             assert bench.asks.withdrawn == 1
+
+    run(main())
+
+
+def test_a_layer_that_sends_much_on_its_own_waits_for_a_slow_client() -> None:
+    pieces = 64
+    sent = 0
+
+    def pour() -> Layer:
+        nonlocal sent
+        for _ in range(pieces):
+            yield SendData(Peer.CLIENT, [bytes(HIGH_WATER)])
+            sent += 1
+            yield Drain(Peer.CLIENT)
+            assert (yield from receive(NOBODY)) == Drained()
+
+    async def main() -> None:
+        async with listening(pour) as bench:
+            reader, _ = await bench.connect()
+            seen = -1
+            while seen != sent:  # until the layer has stalled
+                seen = sent
+                await asyncio.sleep(0.1)
+            assert sent < pieces / 2
+            total = 0
+            while piece := await reader.read(1 << 20):
+                total += len(piece)
+            assert total == pieces * HIGH_WATER
 
     run(main())
