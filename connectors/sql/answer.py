@@ -29,7 +29,7 @@ class Answer:
         masking = context.masking(permit.decision.masks)
         limits = [o.rows for o in permit.decision.obligations if isinstance(o, Limit)]
         self._filter = ResponseFilter(
-            plan=ResultPlan(masking, understood.batches),
+            plan=ResultPlan(masking, understood.batches, understood.catalog),
             row_limit=min(limits, default=None),
         )
         self._exchange = permit.exchange

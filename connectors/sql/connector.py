@@ -18,6 +18,7 @@ from hoopcli.spi import ClientHint, Demo, Job, LayerContext, Listen, Table, Targ
 _AUTHS = ("entra", "password", "none")
 _ENCRYPT = ("on", "strict", "off", "none")
 _YES_NO = ("no", "yes")
+_ON_OFF = ("on", "off")
 _DEFAULT_PORT = 1433
 
 
@@ -37,6 +38,7 @@ class SqlConnector:
         _choice(connection, "auth", _AUTHS)
         _choice(connection, "encrypt", _ENCRYPT)
         _choice(connection, "trust_server_certificate", _YES_NO)
+        _choice(connection, "catalog", _ON_OFF)
         return Target(options["server"], _port(connection), options.get("auth", _AUTHS[0]), options)
 
     def layer(self, context: LayerContext) -> Layer:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from connectors.sql.accept import Accepted
 from connectors.sql.answer import Answer
+from connectors.sql.catalog_reader import CatalogReader
 from connectors.sql.link import PeerGoneError
 from connectors.sql.replies import attention_acknowledged, error_message
 from connectors.sql.tds.packet import Message, MessageReader, PacketType, PayloadStream, Status, packetize
@@ -29,7 +30,9 @@ _RESETS = Status.RESET_CONNECTION | Status.RESET_CONNECTION_SKIP_TRAN
 class Exchanges:
     """One logged-in connection, from its first request to its end."""
 
-    def __init__(self, context: LayerContext, client: Accepted, upstream: LoggedIn) -> None:
+    def __init__(
+        self, context: LayerContext, client: Accepted, upstream: LoggedIn, catalog: CatalogReader | None = None
+    ) -> None:
         self._context = context
         self._client = client.link
         self._upstream = upstream.link
@@ -39,6 +42,7 @@ class Exchanges:
         self._home = Scope(upstream.database or context.target.options.get("database", "master"))
         self._scope = self._home
         self._handles = Handles()
+        self._catalog = catalog
         self._announced: tuple[str, ...] = ()
         self._resets = Status.NORMAL  # asked for by a request that was not forwarded
 
@@ -73,6 +77,8 @@ class Exchanges:
         request = decode_request(message.type, message.payload)
         understood = understand(request, message.payload, self._scope, self._handles, self._announced)
         self._announced = ()
+        if self._catalog is not None:
+            understood = yield from self._catalog.prepare(understood, request, message.status & _RESETS)
         reply = yield from self._authorize(understood)
         match reply:
             case Permit():
@@ -196,6 +202,8 @@ class Exchanges:
 
     def _learn(self, answer: Answer, understood: Understood) -> None:
         """Keep what the answer says of the session's state: its database, new and released handles."""
+        if self._catalog is not None:
+            self._catalog.passed(understood)
         if answer.database:
             self._scope = replace(self._scope, database=answer.database)
         for handle in answer.handles[: understood.handles_out]:

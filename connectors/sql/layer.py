@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.sql.accept import Accepted, WrongSecretError, accept_client
+from connectors.sql.catalog_reader import CatalogReader
 from connectors.sql.exchange import Exchanges
 from connectors.sql.link import Link, PeerGoneError
 from connectors.sql.replies import error_message, login_answer
@@ -48,7 +49,8 @@ def _log_in(context: LayerContext) -> Steps[Exchanges | None]:
         return None
     answer = login_answer(client, upstream)
     yield client.link.send(packetize(PacketType.TABULAR_RESULT, [answer], _PACKET_SIZE))
-    return Exchanges(context, client, upstream)
+    reads = context.target.options.get("catalog", "on") == "on"
+    return Exchanges(context, client, upstream, CatalogReader(context, upstream) if reads else None)
 
 
 def _check_database(context: LayerContext, client: Accepted) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from connectors.sql.catalog import Catalog
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.masks import BlockedError
 from connectors.sql.tds.types import Layout
@@ -39,11 +40,12 @@ class FieldMask:
 class ResultPlan:
     """The masks of one decision for the results of one request."""
 
-    def __init__(self, masking: Masking, batches: Sequence[Batch]) -> None:
+    def __init__(self, masking: Masking, batches: Sequence[Batch], catalog: Catalog | None = None) -> None:
         self.masking = masking
+        self._catalog = catalog
         self._batches = batches
         self._outputs = batches[0].outputs if len(batches) == 1 else None
-        self._tables = frozenset(table for batch in batches for table in batch.reads)
+        self._tables = frozenset(below for batch in batches for table in batch.reads for below in self._under(table))
         unknown = {"*"} if any(batch.facts["reads_unknown"] for batch in batches) else set()
         self._touched = any(masking.could_match(table) for table in self._tables | unknown)
 
@@ -84,7 +86,15 @@ class ResultPlan:
         """The same for a value that comes in pieces."""
         return self.masking.stream()
 
+    def _under(self, table: str) -> Iterable[str]:
+        """A table with all that it stands on, as far as that is known."""
+        return (self._catalog and self._catalog.tables(table)) or (table,)
+
     def _field(self, names: Iterable[str], plain: bool) -> FieldMask | None:
+        if self._catalog is not None:
+            origins = [self._catalog.origin(name) for name in names]
+            plain = plain and all(origin.plain for origin in origins)
+            names = frozenset[str]().union(*(origin.columns for origin in origins))
         mask = self.masking.for_field(names)
         if mask is None:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from connectors.sql.catalog import Catalog
 from connectors.sql.tds.request import (
     BulkLoad,
     Parameter,
@@ -79,7 +80,7 @@ class Understood:
     """A request as policy sees it.
 
     ``batches`` classify each text in it, in order; ``handles_out`` is how many integers among the return values are
-    handles for ``text_out``; ``released`` are handles that a success ends.
+    handles for ``text_out``; ``released`` are handles that a success ends; ``catalog`` says what names stand for.
     """
 
     statement: Statement
@@ -88,6 +89,7 @@ class Understood:
     text_out: str = ""
     released: tuple[int, ...] = ()
     procedure: bool = False
+    catalog: Catalog | None = None
 
     @property
     def bulk_tables(self) -> tuple[str, ...]:

@@ -14,6 +14,10 @@ _NUMBERS = """('uniqueidentifier', 36), ('date', 40), ('time', 41), ('datetime2'
     ('smallint', 52), ('int', 56), ('real', 59), ('float', 62), ('bit', 104), ('decimal', 106), ('bigint', 127),
     ('varbinary', 165), ('nvarchar', 231)"""
 
+#: How T-SQL would make the rows of ``dbo.big``, for those who ask what the view is.
+_BIG = """'CREATE VIEW dbo.big AS SELECT 1 AS id, NULL AS name, NULL AS email, NULL AS city, NULL AS code,
+    1 AS amount, GETDATE() AS created_at, 1 AS active'"""
+
 #: Run once, after the shop's own tables are there. ``sys.is_*`` stand for INFORMATION_SCHEMA.
 VIEWS = f"""
 CREATE SCHEMA sys;
@@ -26,7 +30,11 @@ CREATE VIEW sys.is_schemata AS SELECT 'shop' AS CATALOG_NAME, 'dbo' AS SCHEMA_NA
 CREATE VIEW sys.objects AS SELECT TABLE_NAME AS name, CAST(hash(TABLE_NAME) % 1000000007 AS INTEGER) AS object_id,
     1 AS schema_id, CASE TABLE_TYPE WHEN 'VIEW' THEN 'V' ELSE 'U' END AS type,
     CASE TABLE_TYPE WHEN 'VIEW' THEN 'VIEW' ELSE 'USER_TABLE' END AS type_desc FROM sys.is_tables;
-CREATE VIEW sys.tables AS SELECT * FROM sys.objects WHERE type = 'U';
+CREATE VIEW sys.tables AS SELECT *, CAST(NULL AS INTEGER) AS history_table_id FROM sys.objects WHERE type = 'U';
+CREATE VIEW sys.sql_modules AS SELECT o.object_id, CASE v.view_name WHEN 'big' THEN {_BIG} ELSE v.sql END AS definition
+    FROM sys.objects o JOIN duckdb_views() v ON v.view_name = o.name AND v.schema_name = 'dbo' WHERE o.type = 'V';
+CREATE VIEW sys.synonyms AS SELECT *, '' AS base_object_name FROM sys.objects WHERE false;
+CREATE VIEW sys.computed_columns AS SELECT *, 1 AS column_id, '' AS definition FROM sys.objects WHERE false;
 CREATE VIEW sys.views AS SELECT * FROM sys.objects WHERE type = 'V';
 CREATE VIEW sys.types AS SELECT * FROM (VALUES {_NUMBERS}) AS t(name, system_type_id);
 CREATE MACRO dbo.type_name(number) AS (SELECT name FROM sys.types WHERE system_type_id = number);

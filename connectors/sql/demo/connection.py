@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from connectors.sql.catalog_wire import is_question
 from connectors.sql.demo.answers import CANCELLED, Answers, Piece
 from connectors.sql.demo.canned import Canned
 from connectors.sql.demo.engine import Engine, Session
@@ -91,7 +92,10 @@ class Connection:
             await self._send(iter([CANCELLED]), session)
             return
         text = request.text if isinstance(request, SqlBatch) else ""
-        self._seen.statements.append(text or repr(request))
+        if is_question(request):
+            self._seen.questions += 1
+        else:
+            self._seen.statements.append(text or repr(request))
         if self._options.delay and await self._cancelled(self._options.delay):
             await self._send(iter([Done().encode()]), session)
             await self._send(iter([CANCELLED]), session)

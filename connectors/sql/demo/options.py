@@ -40,10 +40,14 @@ class Options:
 
 @dataclass(slots=True)
 class Seen:
-    """What reached the server, for tests to look at: connections, logins, the texts of requests, attentions."""
+    """What reached the server, for tests to look at: connections, logins, the texts of requests, attentions.
+
+    ``questions`` are a broker's own, for the catalog; they are not among the ``statements``.
+    """
 
     connections: int = 0
     logins: list[tuple[str, str, str]] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
+    questions: int = 0
     attentions: int = 0
     wire: bytearray = field(default_factory=bytearray)

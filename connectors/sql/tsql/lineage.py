@@ -220,7 +220,7 @@ class Lineage:
                 return self._table(source)
             case Derived():
                 outputs = self.outputs(source.query, before)
-                return Relation(source.alias, _renamed(outputs, source.columns))
+                return Relation(source.alias, renamed(outputs, source.columns))
             case Rowset():
                 return Relation(source.alias or source.parts[-1], self._rowset(source, before))
             case Foreign():
@@ -291,11 +291,11 @@ class Lineage:
         """Bring a common table expression in sight; a recursive one is followed until its sources stand still."""
         outside, self._effects.reads = self._effects.reads, set()
         query = cte.query if len(cte.query.branches) == 1 else replace(cte.query, branches=cte.query.branches[:1])
-        outputs = _renamed(self.outputs(query), cte.columns)
+        outputs = renamed(self.outputs(query), cte.columns)
         for _ in range(_ROUNDS if len(cte.query.branches) > 1 else 0):
             before = outputs
             self.ctes[cte.name.lower()] = Known(cte.name, outputs, frozenset())
-            outputs = _renamed(self.outputs(cte.query), cte.columns)
+            outputs = renamed(self.outputs(cte.query), cte.columns)
             if outputs == before:
                 break
         else:
@@ -378,7 +378,8 @@ def _lookup(outputs: Outputs, column: str) -> Sources:
     return union(tables, *(output.sources for output in matching))
 
 
-def _renamed(outputs: Outputs, columns: tuple[str, ...]) -> Outputs:
+def renamed(outputs: Outputs, columns: tuple[str, ...]) -> Outputs:
+    """The columns under the names that a list gives them, if there is one."""
     if not columns:
         return outputs
     if outputs is None or len(outputs) != len(columns) or any(output.star for output in outputs):

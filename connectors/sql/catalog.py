@@ -1,0 +1,228 @@
+"""What the names in statements stand for: tables, and what views, synonyms, computed columns and histories hide.
+
+A database's entries are read from its own catalog (``catalog_wire``). Names are resources as policy knows them
+(``shop.dbo.customers``), columns have one segment more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+
+from connectors.sql.tsql.cursor import Cursor
+from connectors.sql.tsql.effects import Output
+from connectors.sql.tsql.lexer import END, Doubt
+from connectors.sql.tsql.lineage import everything
+from connectors.sql.tsql.modules import View, read_computed, read_view
+from connectors.sql.tsql.names import Scope, resolve, segment
+from hoopcli.masking.patterns import segments
+
+TABLE, VIEW, SYNONYM, HISTORY, COMPUTED = "U", "V", "SN", "H", "C"
+_SYSTEM = frozenset({"sys", "information_schema"})
+_PARTS = 3  # of the resource of an object
+_DEEPEST = 16  # views on views
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object: ``text`` is the definition of a view, or the name of what a synonym or a history stands for.
+
+    ``schema`` is the schema's name as written; ``computed`` are the definitions of computed columns by their segment.
+    """
+
+    kind: str
+    schema: str = "dbo"
+    text: str = ""
+    computed: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The columns that one may derive its values from, itself among them.
+
+    ``plain`` says that its values are theirs as they are; ``known`` is False where there may be others.
+    """
+
+    columns: frozenset[str]
+    plain: bool = True
+    known: bool = True
+
+
+Entries = Mapping[str, Entry]
+
+
+class Catalog:
+    """The objects of some databases: by database its entries, None for one that could not be read."""
+
+    def __init__(self, databases: Mapping[str, Entries | None] | None = None) -> None:
+        self._databases = dict(databases or {})
+        self._origins: dict[str, Origin] = {}
+        self._views: dict[str, View | None] = {}
+
+    def learn(self, database: str, entries: Entries | None) -> None:
+        """Take in what a database, named by its segment, holds; None if it cannot be read."""
+        self._databases[database] = entries
+        self._origins.clear()
+        self._views.clear()
+
+    def missing(self, tables: Iterable[str], asked: Container[str] = ()) -> str:
+        """A database to read, so that these tables and what is under them are known; empty if there is none.
+
+        One that has no such object is to be read again, as is one that could not be read, unless it is in ``asked``.
+        """
+        wanted, seen = list(tables), set[str]()
+        while wanted:
+            resource = wanted.pop()
+            database = _database(resource)
+            if database and database not in asked and self._entry(resource) is None:
+                return database
+            if resource not in seen:
+                seen.add(resource)
+                wanted += self._below(resource) or ()
+        return ""
+
+    def tables(self, resource: str) -> frozenset[str] | None:
+        """An object and all under it; None if that cannot be told."""
+        found, wanted = set[str](), [resource]
+        while wanted:
+            each = wanted.pop()
+            if each in found:
+                continue
+            found.add(each)
+            below = self._below(each)
+            if below is None:
+                return None
+            wanted += below
+        return frozenset(found)
+
+    def origin(self, column: str) -> Origin:
+        """Where the values of a column (``*`` for any of a table) come from."""
+        found = self._origins.get(column)
+        if found is None:
+            found = self._origins[column] = self._origin(column, 0)
+        return found
+
+    def _entry(self, resource: str) -> Entry | None:
+        """The object of this name; None for what the catalog does not have, which then is a table or nothing."""
+        database = _database(resource)
+        return (self._databases.get(database) or {}).get(resource) if database else None
+
+    def _unread(self, resource: str) -> bool:
+        database = _database(resource)
+        return bool(database) and self._databases.get(database) is None
+
+    def _below(self, resource: str) -> frozenset[str] | None:
+        """The objects that one directly stands on; None if that cannot be told."""
+        if self._unread(resource):
+            return None
+        entry = self._entry(resource)
+        match entry:
+            case None | Entry(kind="U"):
+                return frozenset()
+            case Entry(kind="SN" | "H"):
+                target = self._target(resource, entry)
+                return frozenset({target}) if target else None
+            case Entry(kind="V"):
+                view = self._view(resource, entry)
+                return None if view is None else frozenset(self._meant(table, entry) for table in view.reads)
+            case _:
+                return None
+
+    def _origin(self, column: str, depth: int) -> Origin:
+        *table, name = segments(column)
+        resource = ".".join(table)
+        entry = self._entry(resource)
+        if depth > _DEEPEST or self._unread(resource):
+            return Origin(frozenset({column}), plain=False, known=False)
+        match entry:
+            case None:
+                return Origin(frozenset({column}))
+            case Entry(kind="U", computed=computed):
+                text = (computed or {}).get(name)
+                return Origin(frozenset({column})) if text is None else self._computed(column, resource, entry, text)
+            case Entry(kind="SN" | "H"):
+                target = self._target(resource, entry)
+                return self._joined(column, {f"{target}.{name}"} if target else None, plain=True, depth=depth)
+            case Entry(kind="V"):
+                return self._through(column, resource, entry, depth)
+            case _:
+                return Origin(frozenset({column}), plain=False, known=False)
+
+    def _through(self, column: str, resource: str, entry: Entry, depth: int) -> Origin:
+        """A column of a view comes from what its query says."""
+        name = segments(column)[-1]
+        view = self._view(resource, entry)
+        if view is None:
+            return Origin(frozenset({column}), plain=False, known=False)
+        outputs = tuple(output for output in view.outputs if _may_be(output, name))
+        made_of = {self._meant_column(each, entry) for each in everything(outputs) or () if not each.endswith(".*")}
+        made_of |= {f"{self._meant(table, entry)}.{name}" for output in outputs for table in output.tables}
+        return self._joined(column, made_of, plain=all(o.plain for o in outputs), depth=depth)
+
+    def _computed(self, column: str, resource: str, entry: Entry, text: str) -> Origin:
+        table = tuple(map(_unquoted, segments(resource)))
+        made_of = read_computed(text, table, Scope(table[0], entry.schema))
+        return Origin(
+            frozenset({column, *(made_of if made_of is not None else {f"{resource}.*"})}),
+            plain=False,
+            known=made_of is not None,
+        )
+
+    def _joined(self, column: str, made_of: set[str] | None, *, plain: bool, depth: int) -> Origin:
+        """A column with all that the columns under it come from."""
+        below = [self._origin(each, depth + 1) for each in made_of or ()]
+        return Origin(
+            frozenset({column}).union(*(origin.columns for origin in below)),
+            plain and all(origin.plain for origin in below),
+            made_of is not None and all(origin.known for origin in below),
+        )
+
+    def _view(self, resource: str, entry: Entry) -> View | None:
+        if resource not in self._views:
+            self._views[resource] = read_view(entry.text, Scope(_database(resource), entry.schema))
+        return self._views[resource]
+
+    def _target(self, resource: str, entry: Entry) -> str:
+        """What a synonym or history stands for; empty if it is on another server or unreadable."""
+        parts = _parts(entry.text)
+        if not 1 <= len(parts) <= _PARTS:
+            return ""
+        return self._meant(resolve(parts, Scope(_database(resource), entry.schema)).resource, entry)
+
+    def _meant(self, resource: str, entry: Entry) -> str:
+        """A name in a definition: of the definition's own schema, or else of dbo."""
+        found = segments(resource)
+        if self._entry(resource) is None and len(found) == _PARTS and found[1] == segment(entry.schema):
+            other = f"{found[0]}.dbo.{found[2]}"
+            return other if self._entry(other) is not None else resource
+        return resource
+
+    def _meant_column(self, column: str, entry: Entry) -> str:
+        *table, name = segments(column)
+        return f"{self._meant('.'.join(table), entry)}.{name}"
+
+
+def _database(resource: str) -> str:
+    """The database whose catalog knows an object; empty for system objects, temporary ones and other servers'."""
+    found = segments(resource)
+    if len(found) != _PARTS or found[1] in _SYSTEM or found[0] == "tempdb":
+        return ""
+    return found[0]
+
+
+def _may_be(output: Output, name: str) -> bool:
+    return name == "*" or output.star or segment(output.name) == name or not output.name.isascii()
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """The parts of a name as the catalog writes it; empty if it is none."""
+    try:
+        c = Cursor(text)
+        parts = c.name()
+    except Doubt:
+        return ()
+    return parts if c.kind == END else ()
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace("]]", "]") if part.startswith("[") else part

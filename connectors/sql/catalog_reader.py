@@ -1,0 +1,71 @@
+"""One connection's catalog: read when a statement names what is not known, forgotten when it may have changed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from connectors.sql.catalog import Catalog
+from connectors.sql.catalog_wire import ANSWER_LIMIT, question, read_answer
+from connectors.sql.expand import expand, tables_of
+from connectors.sql.tds.headers import AUTOCOMMIT
+from connectors.sql.tds.packet import MessageReader, PacketType, Status, packetize
+from connectors.sql.tds.request import Request, RpcRequest, SqlBatch, encode_request
+from connectors.sql.understand import Understood
+from connectors.sql.upstream import LoggedIn
+from hoopcli.errors import ProtocolError
+from hoopcli.sansio.layer import Steps
+from hoopcli.spi import LayerContext
+
+FRESH = timedelta(seconds=60)
+_MOST_DATABASES = 16
+_DEFINING = frozenset({"sql:create", "sql:alter", "sql:drop"})
+
+
+class CatalogReader:
+    """Asks the upstream for its catalog over the connection that the client's statements take."""
+
+    def __init__(self, context: LayerContext, upstream: LoggedIn) -> None:
+        self._now = context.now
+        self._upstream = upstream.link
+        self._packet_size = upstream.packet_size
+        self._catalog = Catalog()
+        self._read_at: datetime | None = None
+        self._changed = False
+
+    def prepare(self, understood: Understood, request: Request, resets: Status) -> Steps[Understood]:
+        """Say what a request reads, having asked for what is not known of it."""
+        tables = tables_of(understood)
+        if not tables:
+            return understood
+        if self._read_at is None or self._now() - self._read_at > FRESH:
+            self.forget()
+            self._read_at = self._now()
+        asked: set[str] = set()
+        while (database := self._catalog.missing(tables, asked)) and len(asked) < _MOST_DATABASES:
+            yield from self._ask(database, request, resets)
+            asked.add(database)
+        return expand(understood, self._catalog)
+
+    def forget(self) -> None:
+        """What is known may hold no longer."""
+        self._catalog = Catalog()
+        self._read_at = None
+
+    def passed(self, understood: Understood) -> None:
+        """A request ran. After a definition that may be rolled back, the end of a transaction changes them too."""
+        verbs = {action.verb for action in understood.statement.actions}
+        unseen = understood.statement.facts.get("reads_unknown", False) is not False
+        self._changed |= unseen or not _DEFINING.isdisjoint(verbs)
+        if unseen or not _DEFINING.isdisjoint(verbs) or (self._changed and "sql:transaction" in verbs):
+            self.forget()
+
+    def _ask(self, database: str, request: Request, resets: Status) -> Steps[None]:
+        """Ask for one database. It is asked as the client's own request will be: reset, and in its transaction."""
+        headers = request.headers if isinstance(request, SqlBatch | RpcRequest) else AUTOCOMMIT
+        _, payload = encode_request(question(database, headers))
+        yield self._upstream.send(packetize(PacketType.RPC, [payload], self._packet_size, resets))
+        reader = MessageReader(ANSWER_LIMIT, packet_size=self._packet_size)
+        message = yield from self._upstream.message(reader)
+        if message.type is not PacketType.TABULAR_RESULT or not reader.idle:
+            raise ProtocolError("the upstream answered the question for its catalog with something else")
+        self._catalog.learn(database, read_answer(database, message.payload))

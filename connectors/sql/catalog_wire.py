@@ -1,0 +1,102 @@
+"""Reading a database's catalog over the session's own connection to it.
+
+The question runs inside ``sp_executesql``, so that the options it sets end with it, and it sets those that could make
+an answer short or leave a transaction open. Its last row counts the objects: an answer that has fewer is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from connectors.sql.catalog import COMPUTED, HISTORY, SYNONYM, TABLE, VIEW, Entries, Entry
+from connectors.sql.tds.collation import LATIN1
+from connectors.sql.tds.headers import Headers
+from connectors.sql.tds.request import Parameter, ProcId, Request, RpcCall, RpcRequest
+from connectors.sql.tds.tokens import ServerMessage, TokenType
+from connectors.sql.tds.tokenstream import Row, read_tokens
+from connectors.sql.tds.types import MAX, TypeId, TypeInfo
+from connectors.sql.tds.values import Value
+from connectors.sql.tsql.names import segment
+from hoopcli.errors import ProtocolError
+
+ANSWER_LIMIT = 64 << 20
+_NVARCHAR_MAX = TypeInfo(TypeId.NVARCHAR, MAX, collation=LATIN1)
+_OPTIONS = "SET NOCOUNT ON SET ROWCOUNT 0 SET TEXTSIZE 2147483647 SET IMPLICIT_TRANSACTIONS OFF SET XACT_ABORT OFF"
+_COUNT = "#"
+_OBJECTS = "('U', 'V', 'SN')"
+#: Five columns each: the kind, the schema, the name, a column's name, and a definition or another name.
+_QUESTION = f"""{_OPTIONS}
+SELECT RTRIM(o.type), s.name, o.name, '', m.definition
+FROM {{db}}.sys.objects AS o JOIN {{db}}.sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN {{db}}.sys.sql_modules AS m ON m.object_id = o.object_id WHERE o.type IN ('U', 'V')
+SELECT 'SN', s.name, y.name, '', y.base_object_name
+FROM {{db}}.sys.synonyms AS y JOIN {{db}}.sys.schemas AS s ON s.schema_id = y.schema_id
+SELECT 'C', s.name, o.name, c.name, c.definition FROM {{db}}.sys.computed_columns AS c
+JOIN {{db}}.sys.objects AS o ON o.object_id = c.object_id JOIN {{db}}.sys.schemas AS s ON s.schema_id = o.schema_id
+SELECT 'H', hs.name, h.name, s.name, t.name
+FROM {{db}}.sys.tables AS t JOIN {{db}}.sys.schemas AS s ON s.schema_id = t.schema_id
+JOIN {{db}}.sys.tables AS h ON h.object_id = t.history_table_id
+JOIN {{db}}.sys.schemas AS hs ON hs.schema_id = h.schema_id
+SELECT '{_COUNT}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}.sys.objects WHERE type IN {_OBJECTS}"""  # noqa: S608 - the name is delimited
+
+
+def question(database: str, headers: Headers) -> RpcRequest:
+    """The request that asks for the catalog of a database, named by its segment, within the client's transaction."""
+    name = database if database.startswith("[") else f"[{database}]"
+    text = Parameter(_NVARCHAR_MAX, _QUESTION.format(db=name))
+    return RpcRequest((RpcCall(proc_id=ProcId.SP_EXECUTESQL, parameters=(text,)),), headers)
+
+
+def is_question(request: Request) -> bool:
+    """Whether a request is one that ``question`` makes, for servers that tell them from a client's."""
+    text = (
+        request.calls[0].parameters[0].value if isinstance(request, RpcRequest) and request.calls[0].parameters else ""
+    )
+    return isinstance(text, str) and text.startswith(_OPTIONS)
+
+
+def read_answer(database: str, payload: bytes) -> Entries | None:
+    """The entries that an answer holds; None if it is an error or not whole."""
+    rows: list[Sequence[Value]] = []
+    try:
+        for token in read_tokens(payload):
+            if isinstance(token, ServerMessage) and token.token is TokenType.ERROR:
+                return None
+            if isinstance(token, Row):
+                rows.append(token.values)
+    except ProtocolError:
+        return None
+    if not rows or rows[-1][0] != _COUNT or any(len(row) != 5 for row in rows):
+        return None
+    entries = _entries(database, [[str(value or "") for value in row] for row in rows[:-1]])
+    return entries if str(len(rows) - 1 - sum(row[0] in (COMPUTED, HISTORY) for row in rows)) == rows[-1][4] else None
+
+
+def _entries(database: str, rows: Sequence[Sequence[str]]) -> Entries:
+    """The entries by resource. Two that only case tells apart are neither: their kind is empty."""
+    computed: dict[str, dict[str, str]] = {}
+    for kind, schema, name, column, text in rows:
+        if kind == COMPUTED:
+            computed.setdefault(_resource(database, schema, name), {})[segment(column)] = text
+    found: dict[str, Entry] = {}
+    for resource, entry in _objects(database, rows, computed):
+        twice = resource in found and found[resource].kind != TABLE
+        found[resource] = Entry("") if twice or (resource in found and entry.kind != HISTORY) else entry
+    return found
+
+
+def _objects(
+    database: str, rows: Sequence[Sequence[str]], computed: dict[str, dict[str, str]]
+) -> Iterator[tuple[str, Entry]]:
+    for kind, schema, name, column, text in rows:
+        resource = _resource(database, schema, name)
+        if kind == TABLE:
+            yield resource, Entry(TABLE, schema, "", computed.get(resource))
+        elif kind == HISTORY:
+            yield resource, Entry(HISTORY, schema, f"[{column.replace(']', ']]')}].[{text.replace(']', ']]')}]")
+        elif kind in (VIEW, SYNONYM):
+            yield resource, Entry(kind, schema, text)
+
+
+def _resource(database: str, schema: str, name: str) -> str:
+    return ".".join((database, segment(schema), segment(name)))
