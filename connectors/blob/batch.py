@@ -21,10 +21,11 @@ LONGEST = 4 << 20
 
 _ALLOWED = frozenset({"Delete Blob", "Set Blob Tier"})
 _TYPE = re.compile(r"multipart/mixed\s*;\s*boundary=(\"?)([A-Za-z0-9'()+_,./:=?-]{1,70})\1", re.IGNORECASE)
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_FIELD = re.compile(rf"({_TOKEN}):[ \t]*([\t\x20-\x7e]*?)[ \t]*")
-_REQUEST_LINE = re.compile(rf"({_TOKEN}) (/[\x21-\x7e]*) HTTP/1\.1")
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_FIELD = re.compile(rf"({_NAME}):[ \t]*([\t\x20-\x7e]*?)[ \t]*")
+_REQUEST_LINE = re.compile(rf"({_NAME}) (/[\x21-\x7e]*) HTTP/1\.1")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-5][0-9]{2} [\x20-\x7e]*\r\n")
+_NEVER = ("transfer-encoding", "connection", "upgrade", "expect", "trailer", "te")
 _CONTENT_ID = re.compile(r"[\x21-\x7e]{1,100}")
 _MOST_FIELDS = 100
 _CRLF = b"\r\n"
@@ -133,7 +134,7 @@ def _parse_part(section: bytes) -> Part:
 
 def _parse_request(message: bytes) -> Request:
     head, separator, rest = message.partition(b"\r\n\r\n")
-    if not separator:  # without headers, one CRLF of the part ends both line and head
+    if not separator:
         raise ProtocolError("a request of the batch does not end")
     if rest not in {b"", _CRLF}:
         raise ProtocolError("a request of the batch has a body, or another one after it")
@@ -145,9 +146,6 @@ def _parse_request(message: bytes) -> Request:
     if headers.get("content-length", "0") != "0" or any(name in headers for name in _NEVER):
         raise ProtocolError("a request of the batch has a body, or headers for the connection")
     return Request(match[1], match[2], headers)
-
-
-_NEVER = ("transfer-encoding", "connection", "upgrade", "expect", "trailer", "te")
 
 
 def _parse_fields(head: bytes) -> Headers:

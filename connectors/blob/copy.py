@@ -103,7 +103,7 @@ def is_internal(host: str) -> bool:
     name = host.rstrip(".").lower()
     address = _address(name)
     if address is not None:
-        return not address.is_global
+        return not address.is_global or address.is_multicast
     last = name.rpartition(".")[2]
     return "." not in name or last in _LOCAL_NAMES or last.isdigit()
 

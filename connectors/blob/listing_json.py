@@ -72,7 +72,7 @@ class JsonListing:
 
 
 def listing_of(answer: Answer, rules: ListingRules, container: str = "", endpoint: str = "") -> Listing:
-    """The filter for an answer that lists: ``Answer.CONTAINERS``, ``BLOBS``, ``FOUND``, ``FILESYSTEMS`` or ``PATHS``."""
+    """The filter for an answer that lists: containers, blobs, found blobs, filesystems or paths."""
     if answer in _KEYS:
         return JsonListing(rules, answer, container)
     return XmlListing(rules, container, endpoint)
