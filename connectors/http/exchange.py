@@ -7,13 +7,13 @@ from collections.abc import Callable
 import h11
 
 from connectors.http.framing import BodyReader, BodyWriter, reader_of_request
-from connectors.http.head import content_length, end_to_end, write_head
+from connectors.http.head import content_length, end_to_end, is_chunked, write_head
 from connectors.http.link import Link, PeerGoneError
 from connectors.http.message import Headers, Request, Response
 from connectors.http.upstream import Upstream
 from hoopcli.errors import NotSignedInError, ProtocolError, UpstreamError
 from hoopcli.model.decision import Statement
-from hoopcli.sansio.commands import Authorize, Await, CancelAuthorize, Drain, GetCredential, SendData
+from hoopcli.sansio.commands import Authorize, Await, CancelAuthorize, Drain, GetCredential, SendData, SetTimer
 from hoopcli.sansio.events import (
     Credential,
     CredentialGranted,
@@ -21,17 +21,21 @@ from hoopcli.sansio.events import (
     DataReceived,
     Deny,
     Drained,
+    Event,
     Noticed,
     Peer,
     PeerClosed,
     Permit,
 )
-from hoopcli.sansio.layer import BOTH, CLIENT, NOBODY, Steps, receive
+from hoopcli.sansio.layer import BOTH, CLIENT, NOBODY, UPSTREAM, Steps, receive
 from hoopcli.sansio.notice import Notice
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DRAINED = 64 << 20
+_DRAIN_SECONDS = 10.0
+_AHEAD = 256 << 10
 _NO_BODY = frozenset({204, 304})
+_WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 
 
 class RefusedError(ProtocolError):
@@ -58,17 +62,23 @@ class Exchange:
         self.client = client
         self._role = role
         self._permitted = False
+        self._broken = False
         self._body: BodyReader = reader_of_request(request.headers, role)
         self._continue = "expect" in request.headers
         self._writer = BodyWriter(0)
 
     # -- the request
 
+    def check_turn(self) -> None:
+        """Raises RefusedError if something follows the request: requests are answered one at a time."""
+        if self._body.done and self.client.buffer:
+            raise RefusedError(400, "InvalidInput", "the client sent more before its request was answered")
+
     def chunk(self) -> Steps[bytes | None]:
         """The next piece of the request's body, None at its end. Raises PeerGoneError, ProtocolError."""
         while not self._body.done:
             if self.client.buffer:
-                if data := self._body.take(self.client.buffer):
+                if data := self._taken():
                     return data
                 continue
             if self._continue:
@@ -85,6 +95,13 @@ class Exchange:
                     raise RefusedError(408, "RequestTimeout", "the request took too long")
         return None
 
+    def _taken(self) -> bytes:
+        try:
+            return self._body.take(self.client.buffer)
+        except ProtocolError:
+            self._broken = True
+            raise
+
     def read(self, limit: int) -> Steps[bytes]:
         """The whole body. Raises RefusedError above a limit of bytes."""
         pieces: list[bytes] = []
@@ -99,58 +116,57 @@ class Exchange:
     # -- what is asked of the broker
 
     def authorize(self, statement: Statement) -> Steps[Permit | Deny]:
-        """Ask whether the statement may run. A hang-up while that is open withdraws the question."""
+        """Ask whether the statement may run. A client that hangs up while that is open withdraws the question."""
         yield Authorize(statement)
-        while True:
-            match (yield from receive(NOBODY)):
-                case Permit() as permit:
-                    self._permitted = True
-                    return permit
-                case Deny() as deny:
-                    return deny
-                case PeerClosed(peer=Peer.CLIENT):
-                    yield CancelAuthorize()
-                    raise PeerGoneError(Peer.CLIENT)
-                case PeerClosed():
-                    self.upstream.open = False
+        try:
+            reply = yield from self._reply(Permit, Deny)
+        except ProtocolError:
+            yield CancelAuthorize()
+            raise
+        if isinstance(reply, Deny):
+            return reply
+        assert isinstance(reply, Permit)
+        self._permitted = True
+        return reply
 
     def credential(self, resource: str = "", *, fresh: bool = False) -> Steps[Credential]:
         """The broker's own credential. Raises NotSignedInError."""
         yield GetCredential(resource, fresh)
-        while True:
-            match (yield from receive(NOBODY)):
-                case CredentialGranted(credential=credential):
-                    return credential
-                case CredentialRefused(message=message, hint=hint):
-                    raise NotSignedInError(message, hint)
-                case PeerClosed(peer=Peer.CLIENT):
-                    raise PeerGoneError(Peer.CLIENT)
-                case PeerClosed():
-                    self.upstream.open = False
+        reply = yield from self._reply(CredentialGranted, CredentialRefused)
+        if isinstance(reply, CredentialRefused):
+            raise NotSignedInError(reply.message, reply.hint)
+        assert isinstance(reply, CredentialGranted)
+        return reply.credential
 
     def noticed(self, notice: Notice) -> Steps[None]:
         """Wait until another exchange gives this notice."""
         yield Await(notice)
-        while True:
-            match (yield from receive(NOBODY)):
-                case Noticed():
-                    return
-                case PeerClosed(peer=Peer.CLIENT):
-                    raise PeerGoneError(Peer.CLIENT)
-                case PeerClosed():
-                    self.upstream.open = False
+        yield from self._reply(Noticed)
 
     def drained(self) -> Steps[None]:
         """Wait until the client has taken what it was sent: for answers that do not come from the upstream."""
         yield Drain(Peer.CLIENT)
+        yield from self._reply(Drained)
+
+    def _reply(self, *kinds: type[Event]) -> Steps[Event]:
+        """Wait for a reply, hearing both peers. Raises PeerGoneError, RefusedError for a request out of turn.
+
+        Some of the body is taken meanwhile: behind unread bytes nobody would hear the client hang up.
+        """
         while True:
-            match (yield from receive(NOBODY)):
-                case Drained():
-                    return
+            wanted = CLIENT if len(self.client.buffer) < _AHEAD else NOBODY
+            match (yield from receive(wanted | UPSTREAM if self.upstream.idle else wanted)):
+                case DataReceived(peer=Peer.CLIENT, data=data):
+                    self.client.took(data)
+                    self.check_turn()
+                case DataReceived():
+                    yield from self.upstream.drop()  # nobody asked it anything
                 case PeerClosed(peer=Peer.CLIENT):
                     raise PeerGoneError(Peer.CLIENT)
                 case PeerClosed():
                     self.upstream.open = False
+                case event if isinstance(event, kinds):
+                    return event
 
     # -- upstream
 
@@ -167,6 +183,7 @@ class Exchange:
         if not self._permitted:
             raise AssertionError("a request was to be forwarded before it was permitted")
         streams = body is None and not self._body.done
+        request = self._framed(request, body, streams=streams)
         while True:
             yield from self.upstream.ready()
             try:
@@ -174,8 +191,19 @@ class Exchange:
             except PeerGoneError as gone:
                 if gone.peer is Peer.CLIENT:
                     raise
-                if streams or not self.upstream.used:
+                if streams or not self.upstream.may_ask_again:
                     raise UpstreamError("the upstream closed the connection without an answer", "try again") from None
+
+    def _framed(self, request: Request, body: bytes | None, *, streams: bool) -> Request:
+        """The request with the framing of the body that goes with it, and nothing about the client's connection."""
+        headers = end_to_end(request.headers).without("content-length", "expect")
+        if streams and is_chunked(self.request.headers):
+            headers = headers.with_("Transfer-Encoding", "chunked")
+        elif streams:
+            headers = headers.with_("Content-Length", str(content_length(self.request.headers)))
+        elif body or "content-length" in request.headers or request.method in _WITH_BODY:
+            headers = headers.with_("Content-Length", str(len(body or b"")))
+        return Request(request.method, request.target, headers)
 
     def _ask(
         self, request: Request, body: bytes | None, tap: Callable[[bytes], object] | None, *, streams: bool
@@ -191,7 +219,7 @@ class Exchange:
             if early is not None:
                 return early
         while (response := self.upstream.answered()) is None:
-            self.upstream.took((yield from receive(frozenset({Peer.UPSTREAM}))))
+            self.upstream.took((yield from receive(UPSTREAM)))
         return response
 
     def _stream(self, writer: BodyWriter, tap: Callable[[bytes], object] | None) -> Steps[Response | None]:
@@ -201,7 +229,7 @@ class Exchange:
             yield self.client.send([_CONTINUE])
         while not self._body.done:
             if self.client.buffer:
-                data = self._body.take(self.client.buffer)
+                data = self._taken()
                 if tap is not None:
                     tap(data)
                 yield self.upstream.link.send(writer.frame(data))
@@ -270,9 +298,14 @@ class Exchange:
 
     def _drain(self) -> Steps[None]:
         """Take some of what the client still sends, so that it comes to read its answer before the connection ends."""
-        left = 0 if self._continue else _DRAINED
-        while left > 0 and (data := (yield from self.chunk())) is not None:
-            left -= len(data)
+        left = 0 if self._continue or self._broken else _DRAINED
+        yield SetTimer(_DRAIN_SECONDS)
+        try:
+            while left > 0 and (data := (yield from self.chunk())) is not None:
+                left -= len(data)
+        except RefusedError:
+            return
+        yield SetTimer(None)
 
     # -- an upgraded connection
 
@@ -285,7 +318,7 @@ class Exchange:
         buffers, _ = self.upstream.begin(request)
         yield self.upstream.link.send(buffers)
         while (response := self.upstream.answered(upgrading=True)) is None:
-            self.upstream.took((yield from receive(frozenset({Peer.UPSTREAM}))))
+            self.upstream.took((yield from receive(UPSTREAM)))
         return response
 
     def switch(self, response: Response) -> Steps[None]:

@@ -25,7 +25,7 @@ class BodyReader(Protocol):
     done: bool
 
     def take(self, buffer: bytearray) -> bytes:
-        """What is there of the body; what follows it stays in the buffer. Raises ProtocolError."""
+        """What is there of the body; only what follows its end stays in the buffer. Raises ProtocolError."""
 
 
 class LengthReader:
@@ -56,12 +56,14 @@ class ChunkedReader:
 
     def __init__(self) -> None:
         self._left = 0
+        self._partial = b""
         self._whole, self._part = _FIRST
         self.done = False
 
     def take(self, buffer: bytearray) -> bytes:
         """What is there of the body."""
         pieces: list[bytes] = []
+        buffer[:0] = self._partial
         at = 0
         while at < len(buffer) and not self.done:
             if self._left:
@@ -74,6 +76,10 @@ class ChunkedReader:
             else:
                 break
         del buffer[:at]
+        self._partial = b""
+        if not self.done:
+            self._partial = bytes(buffer)
+            buffer.clear()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _size(self, buffer: bytearray, at: int) -> int:
@@ -94,7 +100,7 @@ def reader_of_request(headers: Headers, role: h11.Connection) -> BodyReader:
     return ChunkedReader() if is_chunked(headers) else LengthReader(content_length(headers) or 0)
 
 
-def reader_of_response(method: str, status: int, headers: Headers, role: h11.Connection) -> BodyReader:
+def reader_of_response(method: str, status: int, headers: Headers) -> BodyReader:
     """What reads the body of a final response. Raises ProtocolError where only its end would tell its length."""
     if method == "HEAD" or status in _NO_BODY:
         return LengthReader(0)
@@ -109,10 +115,12 @@ def reader_of_response(method: str, status: int, headers: Headers, role: h11.Con
 class BodyWriter:
     """Frames a body that is sent: so many bytes, or chunks where ``length`` is None. ``bodiless`` sends none.
 
-    Raises ProtocolError when more or less comes than was announced: the connection must be cut then.
+    ``done`` once it has been ended. Raises ProtocolError when more or less comes than was announced: the connection
+    must be cut then.
     """
 
     def __init__(self, length: int | None, *, bodiless: bool = False) -> None:
+        self.done = False
         self._left = length
         self._bodiless = bodiless
 
@@ -129,10 +137,7 @@ class BodyWriter:
 
     def end(self) -> list[bytes]:
         """Buffers that end it."""
-        if self._bodiless:
-            return []
-        if self._left is None:
-            return [b"0\r\n\r\n"]
-        if self._left:
+        if self._left and not self._bodiless:
             raise ProtocolError("a body is shorter than it was announced")
-        return []
+        self.done = True
+        return [b"0\r\n\r\n"] if self._left is None and not self._bodiless else []

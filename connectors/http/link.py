@@ -51,11 +51,6 @@ class Link:
         if self._tls.closed and not self.buffer:
             raise PeerGoneError(self.peer)
 
-    def pending(self) -> list[SendData]:
-        """What TLS itself has to say, if anything."""
-        data = self._tls.pending() if self._tls else b""
-        return [SendData(self.peer, [data])] if data else []
-
     def secure(self, channel: TlsChannel, first: bytes = b"") -> Steps[None]:
         """Run the TLS handshake. Raises ProtocolError, PeerGoneError."""
         data = first

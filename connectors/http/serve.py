@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Protocol, runtime_checkable
 
 import h11
 
-from connectors.http.exchange import Exchange
+from connectors.http.exchange import Exchange, RefusedError
 from connectors.http.head import keeps_alive, read_request, take_head
 from connectors.http.link import TLS, Link, PeerGoneError, looks_like_tls
 from connectors.http.message import Headers, Request
@@ -14,7 +15,7 @@ from connectors.http.upstream import Upstream
 from hoopcli.errors import DeniedError, HoopError, NotSignedInError, ProtocolError, UpstreamError
 from hoopcli.sansio.commands import ClosePeer, SetTimer
 from hoopcli.sansio.events import DataReceived, Peer, PeerClosed, Wakeup
-from hoopcli.sansio.layer import CLIENT, Layer, Steps, receive
+from hoopcli.sansio.layer import BOTH, CLIENT, Layer, Steps, receive
 from hoopcli.sansio.tls import TlsChannel
 from hoopcli.spi import LayerContext
 
@@ -48,7 +49,10 @@ class Application(Protocol):
 
 
 def serve_http(context: LayerContext, application: Application, upstream: Upstream) -> Layer:
-    """Handle one client connection until a peer leaves, or something is not as it must be."""
+    """Handle one client connection until a peer leaves, or something is not as it must be.
+
+    A client that breaks the protocol is answered; then the error is raised, so that the session records it.
+    """
     client = Link(Peer.CLIENT)
     try:
         yield from _accept(context, client)
@@ -59,7 +63,8 @@ def serve_http(context: LayerContext, application: Application, upstream: Upstre
                 return
             exchange = Exchange(request, role, client, upstream)
             exchange.last = not keeps_alive(request.headers)
-            if not (yield from _handled(application, exchange)) or exchange.last:
+            yield from _handle(application, exchange)
+            if exchange.last or not exchange.ended:
                 yield ClosePeer(Peer.CLIENT)
                 return
     except PeerGoneError:
@@ -79,53 +84,81 @@ def _accept(context: LayerContext, client: Link) -> Steps[None]:
 
 
 def _next(client: Link, upstream: Upstream, role: h11.Connection, application: Application) -> Steps[Request | None]:
-    """The head of the next request; None where the connection is over."""
-    while True:
-        try:
-            raw = take_head(client.buffer)
-            if raw is not None:
-                yield SetTimer(None)
-                return read_request(raw, role)
-        except ProtocolError as error:
-            yield from _refuse_head(client, application, 400, "InvalidInput", error.message)
-            return None
-        yield SetTimer(HEAD_SECONDS if client.buffer else IDLE_SECONDS)
-        match (yield from receive(CLIENT)):
-            case DataReceived(data=data):
+    """The head of the next request; None where the connection is over. Raises ProtocolError once it was answered."""
+    try:
+        raw = yield from _head(client, upstream)
+        return None if raw is None else read_request(raw, role)
+    except PeerGoneError:
+        raise
+    except ProtocolError as error:
+        yield from _refuse_head(client, application, error)
+        raise
+
+
+def _head(client: Link, upstream: Upstream) -> Steps[bytes | None]:
+    """The bytes of the next head; None where no more comes. The time for it runs from its first byte."""
+    started = False
+    yield SetTimer(IDLE_SECONDS)
+    while (raw := take_head(client.buffer)) is None:
+        if client.buffer and not started:
+            started = True
+            yield SetTimer(HEAD_SECONDS)
+        match (yield from receive(BOTH if upstream.open else CLIENT)):
+            case DataReceived(peer=Peer.CLIENT, data=data):
                 client.took(data)
+            case DataReceived():
+                yield from upstream.drop()  # nobody asked it anything
             case PeerClosed(peer=Peer.UPSTREAM):
                 upstream.open = False
-            case Wakeup() if client.buffer:
-                yield from _refuse_head(client, application, 408, "RequestTimeout", "the request took too long")
-                return None
+            case Wakeup() if started:
+                raise RefusedError(408, "RequestTimeout", "the request took too long")
             case _:
                 return None
+    yield SetTimer(None)
+    return raw
 
 
-def _refuse_head(client: Link, application: Application, status: int, code: str, message: str) -> Steps[None]:
+def _refuse_head(client: Link, application: Application, error: ProtocolError) -> Steps[None]:
     """Answer what was no request, by hand: there is nothing for h11 to answer."""
-    headers, body = application.refusal(status, code, f"hoop: {message}", "", None)
-    lines = [f"HTTP/1.1 {status} Refused", *(f"{name}: {value}" for name, value in headers)]
-    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "Connection: close", "", ""])
-    yield client.send([head.encode("latin-1"), body])
+    status, code = _told(error)
+    headers, body = application.refusal(status, code, f"hoop: {error.message}", error.hint, None)
+    headers = headers.with_("Content-Length", str(len(body))).with_("Connection", "close")
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers)]
+    yield client.send(["\r\n".join([*lines, "", ""]).encode("latin-1"), body])
     yield ClosePeer(Peer.CLIENT)
 
 
-def _handled(application: Application, exchange: Exchange) -> Steps[bool]:
-    """Handle one request; whether its answer is whole, so that the connection can go on."""
+def _handle(application: Application, exchange: Exchange) -> Steps[None]:
+    """Handle one request. Whatever goes wrong before an answer was begun becomes one."""
     try:
+        exchange.check_turn()
         yield from application.handle(exchange)
-    except PeerGoneError:
-        raise
-    except HoopError as error:
-        if exchange.begun:
-            yield from exchange.upstream.drop()
+        exchange.check_turn()
+    except PeerGoneError as gone:
+        if gone.peer is Peer.CLIENT or exchange.begun:
             raise
-        status, code = _told(error)
-        headers, body = application.refusal(status, code, f"hoop: {error.message}", error.hint, exchange.request)
+        yield from _refuse(application, exchange, UpstreamError("the upstream broke off its answer", "try again"))
+    except HoopError as error:
+        cut = exchange.begun or isinstance(error, ProtocolError)
+        exchange.last = exchange.last or cut
+        yield from _refuse(application, exchange, error)
+        if cut:
+            yield ClosePeer(Peer.CLIENT)
+            raise
+    except Exception:
+        yield from _refuse(application, exchange, RefusedError(500, "InternalError", "the request cannot be handled"))
+        raise
+
+
+def _refuse(application: Application, exchange: Exchange, error: HoopError) -> Steps[None]:
+    """Answer with an error, if no answer was begun; one that was stays cut short."""
+    if not exchange.upstream.idle:
         yield from exchange.upstream.drop()
-        yield from exchange.respond(status, headers, body)
-    return exchange.ended
+    if exchange.begun:
+        return
+    status, code = _told(error)
+    headers, body = application.refusal(status, code, f"hoop: {error.message}", error.hint, exchange.request)
+    yield from exchange.respond(status, headers, body)
 
 
 def _told(error: HoopError) -> tuple[int, str]:

@@ -1,0 +1,148 @@
+"""Requests that two readers may read differently, or that carry a second one. Each is refused before it is handled.
+
+The names say what is tried. ``SECOND`` is what an attacker would have run unseen.
+"""
+
+from __future__ import annotations
+
+SECOND = b"DELETE /secret HTTP/1.1\r\nHost: x\r\n\r\n"
+_LEN = str(len(SECOND)).encode()
+
+
+def _put(*fields: bytes, body: bytes = b"") -> bytes:
+    return b"\r\n".join((b"PUT /a HTTP/1.1", b"Host: x", *fields, b"", b"")) + body
+
+
+def _get(*fields: bytes, line: bytes = b"GET /a HTTP/1.1", host: bytes = b"Host: x", body: bytes = b"") -> bytes:
+    return b"\r\n".join((line, *([host] if host else []), *fields, b"", b"")) + body
+
+
+CHUNKED = b"Transfer-Encoding: chunked"
+
+#: Refused as soon as the head is there.
+HEADS: dict[str, bytes] = {
+    "CL.TE": _put(b"Content-Length: " + _LEN, CHUNKED, body=b"0\r\n\r\n" + SECOND),
+    "TE.CL": _put(CHUNKED, b"Content-Length: 4", body=b"5c\r\n" + SECOND),
+    "CL twice": _put(b"Content-Length: 0", b"Content-Length: " + _LEN, body=SECOND),
+    "CL twice, equal": _put(b"Content-Length: 5", b"Content-Length: 5", body=b"hello"),
+    "CL twice, in other case": _put(b"Content-Length: 0", b"content-length: 5", body=b"hello"),
+    "CL as a list": _put(b"Content-Length: 5, 5", body=b"hello"),
+    "CL as a list of two": _put(b"Content-Length: 0, 5", body=b"hello"),
+    "CL with a sign": _put(b"Content-Length: +5", body=b"hello"),
+    "CL negative": _put(b"Content-Length: -5", body=b"hello"),
+    "CL hexadecimal": _put(b"Content-Length: 0x5", body=b"hello"),
+    "CL octal, or not": _put(b"Content-Length: 010", body=b"hellohel"),
+    "CL with a blank inside": _put(b"Content-Length: 1 0", body=b"hellohello"),
+    "CL with an underscore": _put(b"Content-Length: 1_0", body=b"hellohello"),
+    "CL with a fraction": _put(b"Content-Length: 5.0", body=b"hello"),
+    "CL with an exponent": _put(b"Content-Length: 5e0", body=b"hello"),
+    "CL empty": _put(b"Content-Length:", body=SECOND),
+    "CL of 19 digits": _put(b"Content-Length: " + b"9" * 19),
+    "CL in fullwidth digits": _put("Content-Length: \uff15".encode(), body=b"hello"),
+    "CL quoted": _put(b'Content-Length: "5"', body=b"hello"),
+    "CL by another name": _put(b"Content_Length: 5", body=SECOND),
+    "TE by another name": _put(b"Transfer_Encoding: chunked", body=SECOND),
+    "TE twice": _put(CHUNKED, CHUNKED, body=b"0\r\n\r\n"),
+    "TE identity": _put(b"Transfer-Encoding: identity", body=SECOND),
+    "TE identity, then chunked": _put(b"Transfer-Encoding: identity, chunked", body=b"0\r\n\r\n"),
+    "TE chunked, then identity": _put(b"Transfer-Encoding: chunked, identity", body=b"0\r\n\r\n"),
+    "TE gzip": _put(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"),
+    "TE misspelt": _put(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"),
+    "TE quoted": _put(b'Transfer-Encoding: "chunked"', body=b"0\r\n\r\n"),
+    "TE with a parameter": _put(b"Transfer-Encoding: chunked;q=1", body=b"0\r\n\r\n"),
+    "TE with a vertical tab": _put(b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n"),
+    "TE empty": _put(b"Transfer-Encoding:", body=SECOND),
+    "TE in a list with nothing": _put(b"Transfer-Encoding: , chunked", body=b"0\r\n\r\n"),
+    "TE folded": _put(b"Transfer-Encoding:\r\n chunked", body=b"0\r\n\r\n"),
+    "TE of HTTP/1.0": _get(CHUNKED, line=b"PUT /a HTTP/1.0", body=b"0\r\n\r\n"),
+    "blank before the colon": _put(b"Content-Length : 5", body=b"hello"),
+    "tab before the colon": _put(b"Transfer-Encoding\t: chunked", body=b"0\r\n\r\n"),
+    "blank before the name": _put(b" Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+    "first header folded": b"GET /a HTTP/1.1\r\n Host: x\r\n\r\n",
+    "no colon": _put(b"Content-Length 5", body=b"hello"),
+    "empty name": _put(b": 5"),
+    "name in parentheses": _put(b"Content-Length(x): 5"),
+    "name that is no ASCII": _put("Contént-Length: 5".encode()),
+    "fold": _get(b"X-A: b\r\n\tc"),
+    "NUL in a value": _get(b"X-A: b\x00c"),
+    "NUL in a name": _get(b"X-\x00A: b"),
+    "bare CR in a value": _get(b"X-A: b\rTransfer-Encoding: chunked"),
+    "bare LF in a value": _get(b"X-A: b\nTransfer-Encoding: chunked"),
+    "bare LF ends the head": b"GET /a HTTP/1.1\nHost: x\n\n",
+    "CR CR LF": b"GET /a HTTP/1.1\r\r\nHost: x\r\n\r\n",
+    "LF CR LF ends the head": b"GET /a HTTP/1.1\r\nHost: x\n\r\n",
+    "escape in a value": _get(b"X-A: \x1b[2J"),
+    "DEL in a value": _get(b"X-A: \x7f"),
+    "two Hosts": _get(b"Host: y"),
+    "two equal Hosts": _get(b"Host: x"),
+    "no Host": _get(host=b""),
+    "empty Host": _get(host=b"Host:"),
+    "Host with a path": _get(host=b"Host: x/y"),
+    "Host with user": _get(host=b"Host: me@x"),
+    "Host as a list": _get(host=b"Host: x, y"),
+    "absolute-form": _get(line=b"GET http://other/a HTTP/1.1"),
+    "authority-form": _get(line=b"CONNECT other:443 HTTP/1.1"),
+    "CONNECT to a path": _get(line=b"CONNECT /a HTTP/1.1"),
+    "asterisk-form": _get(line=b"OPTIONS * HTTP/1.1"),
+    "no target": _get(line=b"GET  HTTP/1.1"),
+    "fragment": _get(line=b"GET /a#b HTTP/1.1"),
+    "blank in the target": _get(line=b"GET /a b HTTP/1.1"),
+    "tab for blank": _get(line=b"GET\t/a HTTP/1.1"),
+    "two blanks": _get(line=b"GET  /a HTTP/1.1"),
+    "blank before the line": _get(line=b" GET /a HTTP/1.1"),
+    "empty line before": b"\r\n" + _get(),
+    "target that is no ASCII": _get(line="GET /ä HTTP/1.1".encode()),
+    "TRACE": _get(line=b"TRACE /a HTTP/1.1"),
+    "lower-case method": _get(line=b"get /a HTTP/1.1"),
+    "method with a NUL": _get(line=b"GE\x00T /a HTTP/1.1"),
+    "HTTP/1.0": _get(line=b"GET /a HTTP/1.0"),
+    "HTTP/0.9": b"GET /a\r\n\r\n",
+    "HTTP/1.2": _get(line=b"GET /a HTTP/1.2"),
+    "HTTP/01.1": _get(line=b"GET /a HTTP/01.1"),
+    "http/1.1": _get(line=b"GET /a http/1.1"),
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "Connection names a header": _get(b"Connection: close, authorization"),
+    "Connection names the length": _put(b"Connection: content-length", b"Content-Length: 5", body=b"hello"),
+    "Connection names a copy source": _put(b"Connection: x-ms-copy-source", b"x-ms-copy-source: http://x/b"),
+    "Trailer": _put(CHUNKED, b"Trailer: x-ms-meta-a", body=b"0\r\n\r\n"),
+    "Expect of something": _put(b"Expect: 200-ok", b"Content-Length: 5"),
+    "Expect twice": _put(b"Expect: 100-continue", b"Expect: 100-continue", b"Content-Length: 5"),
+    "Expect as a list": _put(b"Expect: 100-continue, x", b"Content-Length: 5"),
+    "GET with a body": _get(b"Content-Length: " + _LEN, body=SECOND),
+    "GET with chunks": _get(CHUNKED, body=b"0\r\n\r\n"),
+    "HEAD with a body": _get(b"Content-Length: 5", line=b"HEAD /a HTTP/1.1", body=b"hello"),
+    "201 fields": _get(*(b"x-%d: y" % n for n in range(200))),
+    "head of 64 KiB": _get(*(b"x-%d: " % n + b"y" * 1000 for n in range(66))),
+    "line of 16 KiB": _get(line=b"GET /" + b"a" * 16_400 + b" HTTP/1.1"),
+    "line without end": b"GET /" + b"a" * 17_000,
+    "head without end": b"GET /a HTTP/1.1\r\n" + b"x: y\r\n" * 12_000,
+    "TLS after plaintext": b"GET /a HTTP/1.1\r\n\x16\x03\x01",
+    "second request at once": _get(body=SECOND),
+    "bytes after a request": _get(body=b"\r\n"),
+    "length 0 and a second": _put(b"Content-Length: 0", body=SECOND),
+}
+
+#: Bodies in chunks that are refused; the head is good. What comes before the fault may have gone upstream.
+CHUNKS: dict[str, bytes] = {
+    "extension": b"5;a=b\r\nhello\r\n0\r\n\r\n",
+    "extension without name": b"5;\r\nhello\r\n0\r\n\r\n",
+    "extension of the last": b"5\r\nhello\r\n0;a\r\n\r\n",
+    "bare LF after the size": b"5\nhello\r\n0\r\n\r\n",
+    "bare LF after the data": b"5\r\nhello\n0\r\n\r\n",
+    "bare LF at the end": b"5\r\nhello\r\n0\r\n\n",
+    "bare CR after the size": b"5\rhello\r\n0\r\n\r\n",
+    "bare LF in an extension": b"2;\nxx\r\n4c\r\n",
+    "blank after the size": b"5 \r\nhello\r\n0\r\n\r\n",
+    "blank before the size": b" 5\r\nhello\r\n0\r\n\r\n",
+    "sign": b"+5\r\nhello\r\n0\r\n\r\n",
+    "negative": b"-5\r\nhello\r\n0\r\n\r\n",
+    "hexadecimal prefix": b"0x5\r\nhello\r\n0\r\n\r\n",
+    "underscore": b"1_0\r\nhello\r\n0\r\n\r\n",
+    "size of 17 digits": b"0" * 16 + b"5\r\nhello\r\n0\r\n\r\n",
+    "no size": b"\r\nhello\r\n0\r\n\r\n",
+    "size that wraps": b"10000000000000005\r\nhello\r\n0\r\n\r\n",
+    "data longer than its size": b"5\r\nhello world\r\n0\r\n\r\n",
+    "trailer": b"5\r\nhello\r\n0\r\nx-ms-meta-a: b\r\n\r\n",
+    "trailer with a length": b"0\r\nContent-Length: 5\r\n\r\n",
+    "second request as trailer": b"0\r\n" + SECOND,
+}
