@@ -74,6 +74,8 @@ def parse_answers(content_type: str, body: bytes, count: int) -> list[bytes]:
     for section in _sections(content_type, body):
         headers, answer = _part_headers(section)
         name = headers.get("content-id") or ""
+        if b"\r\n\r\n" not in answer and answer.endswith(_CRLF):
+            answer += _CRLF  # without a body, the empty line of the head is the one before the boundary
         if name in found or not _STATUS_LINE.match(answer) or b"\r\n\r\n" not in answer:
             raise ProtocolError("a part of the upstream's batch is no answer, or comes twice")
         found[name] = answer

@@ -25,6 +25,7 @@ from hoopcli.proxy.approvals import Approvals
 from hoopcli.proxy.enforcement import Enforcement, Stats
 from hoopcli.proxy.journal import Journal, Writer
 from hoopcli.proxy.runner import Runner
+from hoopcli.proxy.spool import Spool
 from hoopcli.proxy.tls import upstream_context
 from hoopcli.sansio.events import Credential, CredentialGranted, CredentialRefused, Deny, Permit
 from hoopcli.spi import Connector, LayerContext, Listen, SessionSecret, Target
@@ -134,6 +135,7 @@ class _Host:
         self._runners: dict[Runner, _Connection] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._secret = SessionSecret(secrets.token_urlsafe(24))
+        self._spool = Spool(services.state_dir / "spool")
         self._context = LayerContext(
             session=session,
             target=target,
@@ -144,6 +146,7 @@ class _Host:
             now=services.now,
             preview=self.enforcement.preview,
             asks_about=self.enforcement.asks_about,
+            spool=self._spool,
         )
 
     @property
@@ -182,6 +185,7 @@ class _Host:
             runner.stop()
         if self._settling:
             await asyncio.gather(*self._settling, return_exceptions=True)
+        self._spool.close()
 
 
 @asynccontextmanager

@@ -1,0 +1,154 @@
+"""Answers of the upstream on their way to the client: headers, errors, documents and listings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from connectors.blob.asked import Asked
+from connectors.blob.content.etag import masked_etag, masks_digest
+from connectors.blob.delivery import Delivery
+from connectors.blob.listing import ListingRules
+from connectors.blob.listing_json import listing_of
+from connectors.blob.reference import Answer
+from connectors.http.exchange import Exchange
+from connectors.http.message import Headers, Response
+from hoopcli.masking.masker import Masking, about
+from hoopcli.model.decision import Action, Effect, Mask, Statement
+from hoopcli.sansio.events import Permit
+from hoopcli.sansio.layer import Steps
+from hoopcli.spi import LayerContext
+
+_LONGEST_DOCUMENT = 4 << 20
+#: Headers of answers that hold words of users, beside metadata.
+_FREE = frozenset(
+    {
+        "content-disposition",
+        "content-language",
+        "cache-control",
+        "content-type",
+        "content-encoding",
+        "x-ms-copy-status-description",
+        "x-ms-properties",
+        "x-ms-tags",
+        "location",
+    }
+)
+#: Headers that speak of content as it is stored, not as it is delivered masked.
+OF_STORED = ("content-md5", "x-ms-blob-content-md5", "x-ms-content-crc64")
+LISTINGS = frozenset({Answer.CONTAINERS, Answer.BLOBS, Answer.FOUND, Answer.FILESYSTEMS, Answer.PATHS})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a permit asks of an answer. ``masks`` are those about the resource, ``all`` those of the decision."""
+
+    all: tuple[Mask, ...]
+    masks: tuple[Mask, ...]
+    masking: Masking
+
+    @classmethod
+    def of(cls, context: LayerContext, permit: Permit, resource: str) -> Terms:
+        """The terms for what comes from a resource."""
+        masks = about(permit.decision.masks, resource)
+        return cls(permit.decision.masks, masks, context.masking(masks))
+
+
+def headers_for(response: Response, masking: Masking, delivery: Delivery) -> Headers:
+    """The headers of an answer with the words of users in them masked, and without proofs of sources."""
+    return Headers((name, _shown(name.lower(), value, masking, delivery)) for name, value in response.headers)
+
+
+def _shown(name: str, value: str, masking: Masking, delivery: Delivery) -> str:
+    if name == "x-ms-copy-source":
+        return value.partition("?")[0]
+    if name.startswith("x-ms-meta-") or name in _FREE:
+        shown, found = masking.detect(value)
+        delivery.count(found)
+        return shown
+    return value
+
+
+def pass_on(exchange: Exchange, response: Response, terms: Terms, delivery: Delivery) -> Steps[None]:
+    """Deliver an answer that holds no content of a blob: as it streams."""
+    delivery.media_type = response.headers.get("content-type") or delivery.media_type
+    headers = headers_for(response, terms.masking, delivery)
+    yield from exchange.begin(Response(response.status, response.reason, headers))
+    while (data := (yield from exchange.upstream_chunk())) is not None:
+        yield from exchange.send(delivery.note(data))
+    yield from exchange.end()
+
+
+def pass_text(exchange: Exchange, response: Response, terms: Terms, delivery: Delivery) -> Steps[None]:
+    """Deliver a short document (an error, tags) with what detectors find in it masked."""
+    body = yield from exchange.upstream_read(_LONGEST_DOCUMENT)
+    shown, found = terms.masking.detect(body.decode("utf-8", "replace")) if terms.masking.detects else ("", {})
+    if found:
+        body = shown.encode()
+        delivery.count(found)
+    delivery.media_type = response.headers.get("content-type") or delivery.media_type
+    headers = headers_for(response, terms.masking, delivery).without("content-length", *OF_STORED)
+    if exchange.request.method == "HEAD":
+        yield from exchange.begin(Response(response.status, response.reason, headers.with_("Content-Length", "0")))
+        yield from exchange.end()
+        return
+    yield from exchange.respond(response.status, headers, delivery.note(body))
+
+
+class Listings:
+    """Listings as a principal may see them."""
+
+    def __init__(self, context: LayerContext, endpoint: Callable[[Exchange], str]) -> None:
+        self._context = context
+        self._endpoint = endpoint
+
+    def pass_on(
+        self, exchange: Exchange, asked: Asked, response: Response, terms: Terms, delivery: Delivery
+    ) -> Steps[None]:
+        """Deliver a page of a listing as it streams, without what may not be seen."""
+        operation, address = asked.operation, asked.address
+        rules = self._rules(asked, terms, delivery)
+        page = listing_of(operation.answer, rules, address.container, self._endpoint(exchange))
+        delivery.media_type = response.headers.get("content-type") or "application/xml"
+        headers = headers_for(response, terms.masking, delivery).without("content-length", *OF_STORED)
+        yield from exchange.begin(Response(response.status, response.reason, headers))
+        while (data := (yield from exchange.upstream_chunk())) is not None:
+            if shown := page.feed(data):
+                yield from exchange.send(delivery.note(shown))
+        if shown := page.finish():
+            yield from exchange.send(delivery.note(shown))
+        yield from exchange.end()
+        delivery.rows = page.shown
+        delivery.facts["hidden"] = page.hidden
+
+    def _rules(self, asked: Asked, terms: Terms, delivery: Delivery) -> ListingRules:
+        account = asked.address.account
+
+        def may_list(resource: str) -> bool:
+            action = Action("blob:list", (resource,))
+            return self._context.preview(Statement("", b"", (action,), asked.operation.facts, exact_case=True)) is not (
+                Effect.DENY
+            )
+
+        def visible(container: str, name: str) -> bool:
+            return may_list(f"{account}/{container}/{name}" if name else f"{account}/{container}")
+
+        def visible_below(container: str, prefix: str) -> bool:
+            return may_list(f"{account}/{container}/{prefix.rstrip('/')}/*")
+
+        def mask(_what: str, value: str) -> str:
+            shown, found = terms.masking.detect(value)
+            delivery.count(found)
+            return shown
+
+        def rewrite(name: str, prop: str, value: str) -> str | None:
+            masks = about(terms.all, f"{account}/{asked.address.container}/{name}")
+            if not masks:
+                return value
+            if prop.lower() != "etag":
+                return None
+            return masked_etag(value, masks_digest(masks, terms.masking))
+
+        rewritten = frozenset({"Etag", "etag", "Content-MD5", "Content-CRC64"})
+        return ListingRules(visible, visible_below, mask, rewrite, rewritten)
+

@@ -1,0 +1,160 @@
+"""What becomes of one request on Blob Storage: proved, understood, decided, forwarded, masked, recorded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from connectors.blob.address import parse
+from connectors.blob.answers import LISTINGS, Listings, Terms, pass_on, pass_text
+from connectors.blob.asked import Asked
+from connectors.blob.batches import Batches
+from connectors.blob.delivery import Delivery
+from connectors.blob.errors import StorageError, storage_error
+from connectors.blob.operations import classify
+from connectors.blob.proof import authenticate
+from connectors.blob.reading import Reading, conditions_translated
+from connectors.blob.reference import Answer, Body
+from connectors.blob.signing import AUDIENCE, Endpoint, upstream_request, without_proof
+from connectors.blob.uploads import Upload, known
+from connectors.http.exchange import Exchange
+from connectors.http.link import PeerGoneError
+from connectors.http.message import Headers, Request, Response
+from hoopcli.errors import HoopError
+from hoopcli.masking.masker import about
+from hoopcli.model.outcome import Status
+from hoopcli.sansio.commands import Record
+from hoopcli.sansio.events import Deny, Permit
+from hoopcli.sansio.layer import Steps
+from hoopcli.spi import LayerContext
+
+DENIED = "AuthorizationFailure"
+
+
+class BlobApplication:
+    """Handles the requests of one session. ``account`` and ``endpoint`` are the upstream's."""
+
+    def __init__(self, context: LayerContext, account: str, endpoint: Endpoint) -> None:
+        self._context = context
+        self._account = account
+        self._endpoint = endpoint
+        self._listings = Listings(context, self._own_endpoint)
+        self._reading = Reading(context)
+        self._batches = Batches(context, account, endpoint)
+
+    def handle(self, exchange: Exchange) -> Steps[None]:
+        """Answer one request. Raises HoopError for what is refused before it is decided."""
+        request = exchange.request
+        address = parse(request, self._account)
+        operation = classify(request, address)
+        authenticate(
+            request, address, operation, self._context.secret, self._context.now(), tls=exchange.client.encrypted
+        )
+        asked = Asked(*without_proof(request, address, operation), operation)
+        if operation.body is Body.BATCH:
+            yield from self._batches.handle(exchange, asked)
+            return
+        upload = yield from known(self._context, exchange, asked)
+        reply = yield from exchange.authorize(upload.statement if upload else asked.statement())
+        if isinstance(reply, Deny):
+            raise StorageError(403, DENIED, reply.message, reply.hint)
+        yield from self._recorded(exchange, asked, reply, upload)
+
+    def refusal(
+        self, status: int, code: str, message: str, hint: str, request: Request | None
+    ) -> tuple[Headers, bytes]:
+        """An error as the service writes it."""
+        query = request.target.partition("?")[2] if request is not None else ""
+        api = "dfs" if "resource=" in query or "action=" in query else "blob"
+        return storage_error(status, code, f"{message}; {hint}" if hint else message, api=api)
+
+    def _recorded(self, exchange: Exchange, asked: Asked, permit: Permit, upload: Upload | None) -> Steps[None]:
+        """Run a permitted request, and record how it ended, whatever that is."""
+        delivery = Delivery(permit)
+        try:
+            status = yield from self._run(exchange, asked, permit, delivery, upload)
+        except PeerGoneError:
+            yield Record(delivery.outcome(Status.LOST))
+            raise
+        except HoopError as error:
+            delivery.errors.append(error.message)
+            yield Record(delivery.outcome(Status.BLOCKED))
+            raise
+        yield Record(delivery.outcome(status))
+
+    def _run(
+        self, exchange: Exchange, asked: Asked, permit: Permit, delivery: Delivery, upload: Upload | None
+    ) -> Steps[Status]:
+        operation = asked.operation
+        if operation.name == "Get User Delegation Key":
+            raise StorageError(403, DENIED, "a key of the upstream never leaves the broker", "sign with the session's")
+        if operation.source is not None and operation.source.address is not None:
+            self._check_masks_follow(asked, permit, operation.source.resource)
+        terms = Terms.of(self._context, permit, asked.resource)
+        if terms.masks:
+            asked = conditions_translated(asked, terms)
+        sign = yield from self._signer(exchange)
+        if terms.masks and operation.answer in {Answer.CONTENT, Answer.DERIVED, Answer.PROPERTIES}:
+            return (yield from self._reading.run(exchange, asked, terms, delivery, sign))
+        response = yield from self._forward(exchange, sign(asked), delivery, upload)
+        return (yield from self._answer(exchange, asked, response, terms, delivery))
+
+    def _answer(
+        self, exchange: Exchange, asked: Asked, response: Response, terms: Terms, delivery: Delivery
+    ) -> Steps[Status]:
+        delivery.facts["status"] = response.status
+        if response.status >= 400:
+            delivery.errors.append(f"{response.status} {response.headers.get('x-ms-error-code') or response.reason}")
+            yield from pass_text(exchange, response, terms, delivery)
+            return Status.FAILED
+        if asked.operation.answer in LISTINGS:
+            yield from self._listings.pass_on(exchange, asked, response, terms, delivery)
+        elif asked.operation.answer is Answer.TAGS:
+            yield from pass_text(exchange, response, terms, delivery)
+        else:
+            yield from pass_on(exchange, response, terms, delivery)
+        return Status.COMPLETED
+
+    def _forward(
+        self, exchange: Exchange, request: Request, delivery: Delivery, upload: Upload | None
+    ) -> Steps[Response]:
+        """Send the request with its body; what was stored of it is noted."""
+        digest, size = hashlib.sha256(), 0
+
+        def tap(data: bytes) -> None:
+            nonlocal size
+            digest.update(data)
+            size += len(data)
+
+        if upload is not None:
+            tap(upload.body)
+            request = replace(request, headers=request.headers.with_("Content-Length", str(len(upload.body))))
+            request = replace(request, headers=request.headers.without("transfer-encoding"))
+        response = yield from exchange.forward(request, upload.body if upload else None, tap)
+        if size:
+            delivery.facts["stored"] = {"sha256": digest.hexdigest(), "size": size}
+        return response
+
+    def _signer(self, exchange: Exchange) -> Steps[Callable[[Asked], Request]]:
+        """What makes upstream requests, with a credential that is valid now."""
+        credential = yield from exchange.credential(AUDIENCE)
+
+        def sign(asked: Asked) -> Request:
+            return upstream_request(
+                asked.request, asked.address, asked.operation, self._endpoint, credential, self._context.now()
+            )
+
+        return sign
+
+    def _check_masks_follow(self, asked: Asked, permit: Permit, source: str) -> None:
+        """A copy must not lead content away from under its masks. Raises StorageError."""
+        masks = permit.decision.masks
+        if not set(about(masks, source)) <= set(about(masks, asked.resource)):
+            raise StorageError(
+                403, DENIED, "the copy would be readable without the masks of its source", "copy to where they hold"
+            )
+
+    def _own_endpoint(self, exchange: Exchange) -> str:
+        scheme = "https" if exchange.client.encrypted else "http"
+        return f"{scheme}://{exchange.request.headers.get('host')}/{self._account}/"
