@@ -101,9 +101,8 @@ class Lineage:
         outputs = _aligned([outputs for outputs, _ in found])
         for key in query.order:
             self._order(key, relations, outputs)
-        if query.compared or not _types_agree(query.branches):
-            for branch, _ in found:
-                self.tell(branch)
+        for branch, _ in found:
+            self.tell(branch if query.compared else _at(branch, _clashes(query.branches)))
         return None if query.wrapped else outputs
 
     def walk(self, exprs: Sequence[Expr], relations: Relations) -> None:
@@ -338,18 +337,24 @@ def everything(outputs: Outputs) -> Sources:
     return union(tables, *(output.sources for output in outputs))
 
 
-def _types_agree(branches: Sequence[Select]) -> bool:
-    """Whether no branch makes the server convert the values of another, which could fail because of them."""
-    return len(branches) == 1 or all(
-        isinstance(item.expr, Star) or keeps_type(item.expr) or not _made_of_columns(branches, at)
-        for branch in branches
-        for at, item in enumerate(branch.items)
-    )
+def _clashes(branches: Sequence[Select]) -> frozenset[int]:
+    """Where a branch makes the server convert the values of another, which could fail because of them; -1: anywhere."""
+    if len(branches) == 1:
+        return frozenset()
+    found = {at for b in branches for at, item in enumerate(b.items) if _chooses_type(item.expr)}
+    stars = any(isinstance(item.expr, Star) for branch in branches for item in branch.items)
+    return frozenset({-1}) if found and stars else frozenset(found)
 
 
-def _made_of_columns(branches: Sequence[Select], at: int) -> bool:
-    """Whether a column of a UNION may hold values of tables."""
-    return any(at >= len(b.items) or not isinstance(b.items[at].expr, Constant) for b in branches)
+def _chooses_type(expr: Expr) -> bool:
+    return not isinstance(expr, Star) and not keeps_type(expr)
+
+
+def _at(outputs: Outputs, places: frozenset[int]) -> Outputs:
+    """The columns at some places; all of them where one of these is not known."""
+    if outputs is None:
+        return None if places else ()
+    return tuple(output for at, output in enumerate(outputs) if at in places or -1 in places)
 
 
 def _numbered(outputs: Outputs, number: str) -> Outputs:
