@@ -51,7 +51,9 @@ def _as_ours(error: Exception) -> HoopError:
     said = str(getattr(error, "reason", "") or error).strip()
     text = str(getattr(error, "message", "") or said)
     if _SAID not in text:
-        return UpstreamError(text.partition("\n")[0])
+        code = getattr(error, "error_code", None)
+        first = text.partition("\n")[0]
+        return UpstreamError(f"{first} ({code})" if code and str(code) not in first else first)
     message, _, hint = text.partition(_SAID)[2].partition("\n")[0].partition("; ")
     kind: type[HoopError] = (
         ApprovalPendingError if " is expired" in message or " is waiting" in message else DeniedError

@@ -20,7 +20,7 @@ from connectors.blob.content.masker import content_masker
 from connectors.blob.content.ranges import ByteRange, NotSatisfiable, asked_range, content_range
 from connectors.blob.content.spool import SpoolKey
 from connectors.blob.delivery import Delivery
-from connectors.blob.errors import StorageError
+from connectors.blob.errors import StorageError, storage_error
 from connectors.blob.reference import Answer
 from connectors.http.exchange import Exchange
 from connectors.http.head import content_length
@@ -134,9 +134,11 @@ class _Read:
     def part(self, span: ByteRange) -> Steps[Status]:
         """Answer with a range, cut out of the masked whole."""
         response = yield from self._forward(self._about_the_whole("HEAD"))
+        yield from self._exchange.upstream_read(0)
+        if response.status >= 400:
+            return (yield from self._failed(response))
         if response.status != _OK:
             return (yield from self._other(response, self._delivery))
-        yield from self._exchange.upstream_read(0)
         if self._kind(response).opaque:
             return (yield from self.opaque())
         return (yield from self._from_spool(response, span))
@@ -290,6 +292,14 @@ class _Read:
         if (etag := headers.get("etag")) is not None:
             headers = headers.with_("ETag", masked_etag(etag, self._digest))
         return replace(response, headers=headers if kind.opaque else headers.without(*OF_STORED))
+
+    def _failed(self, response: Response) -> Steps[Status]:
+        """The error that a GET would have had, made of one to a HEAD, which has no body."""
+        code = response.headers.get("x-ms-error-code") or "Unknown"
+        self._delivery.errors.append(f"{response.status} {code}")
+        headers, body = storage_error(response.status, code, response.reason or code)
+        yield from self._exchange.respond(response.status, headers, self._delivery.note(body))
+        return Status.FAILED
 
     def _other(self, response: Response, delivery: Delivery) -> Steps[Status]:
         """Answers that carry no content to be masked: conditions, errors, and what may go as it is."""

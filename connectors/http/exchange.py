@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 import h11
 
 from connectors.http.framing import BodyReader, BodyWriter, reader_of_request
-from connectors.http.head import content_length, end_to_end, is_chunked, write_head
+from connectors.http.head import content_length, end_to_end, is_chunked, reason, write_head
 from connectors.http.link import Link, PeerGoneError
 from connectors.http.message import Headers, Request, Response
 from connectors.http.upstream import Upstream
@@ -273,7 +274,8 @@ class Exchange:
         self.begun = True
         bodiless = self.request.method == "HEAD" or response.status in _NO_BODY
         self._writer = BodyWriter(content_length(headers), bodiless=bodiless)
-        yield self.client.send([write_head(Response(response.status, response.reason, headers), self._role)])
+        reason = response.reason or _phrase(response.status)
+        yield self.client.send([write_head(Response(response.status, reason, headers), self._role)])
 
     def send(self, data: bytes) -> Steps[None]:
         """Send a piece of the answer's body."""
@@ -292,7 +294,7 @@ class Exchange:
         """Answer with a body that is at hand."""
         if status not in _NO_BODY:
             headers = headers.with_("Content-Length", str(len(body)))
-        yield from self.begin(Response(status, "", headers))
+        yield from self.begin(Response(status, reason(status), headers))
         yield from self.send(body)
         yield from self.end()
 
@@ -348,3 +350,11 @@ class Exchange:
     def raw(self, peer: Peer, data: bytes) -> SendData:
         """The command that sends bytes after a switch."""
         return (self.client if peer is Peer.CLIENT else self.upstream.link).send([data])
+
+
+def _phrase(status: int) -> str:
+    """What a status is called: clients show it."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

@@ -1,8 +1,8 @@
 """What a layer can ask for.
 
 Every command but ``Receive`` is carried out at once and answered with ``None``. The asks (``OpenUpstream``,
-``GetCredential``, ``Authorize``, ``Await``, ``Drain``) start something; their typed reply comes as an event out of a later
-``Receive``, among whatever the peers send meanwhile, so a waiting layer still hears a cancel or a hang-up.
+``GetCredential``, ``Authorize``, ``Await``, ``Drain``) start something; their typed reply comes as an event out of a
+later ``Receive``, among whatever the peers send meanwhile, so a waiting layer still hears a cancel or a hang-up.
 """
 
 from __future__ import annotations
