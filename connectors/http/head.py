@@ -7,6 +7,7 @@ transfer coding) is refused before it sees them, as each has let requests be smu
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 import h11
 
@@ -101,6 +102,14 @@ def write_head(message: Request | Response, role: h11.Connection) -> bytes:
         raise ProtocolError(f"the head of a message cannot be written: {error}") from error
     assert written is not None
     return written
+
+
+def reason(status: int) -> str:
+    """The usual phrase for a status, empty where there is none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def end_to_end(headers: Headers) -> Headers:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Protocol, runtime_checkable
 
 import h11
 
 from connectors.http.exchange import Exchange, RefusedError
-from connectors.http.head import keeps_alive, read_request, take_head
+from connectors.http.head import keeps_alive, read_request, reason, take_head
 from connectors.http.link import TLS, Link, PeerGoneError, looks_like_tls
 from connectors.http.message import Headers, Request
 from connectors.http.upstream import Upstream
@@ -123,7 +122,7 @@ def _refuse_head(client: Link, application: Application, error: ProtocolError) -
     status, code = _told(error)
     headers, body = application.refusal(status, code, f"hoop: {error.message}", error.hint, None)
     headers = headers.with_("Content-Length", str(len(body))).with_("Connection", "close")
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers)]
+    lines = [f"HTTP/1.1 {status} {reason(status)}", *(f"{name}: {value}" for name, value in headers)]
     yield client.send(["\r\n".join([*lines, "", ""]).encode("latin-1"), body])
     yield ClosePeer(Peer.CLIENT)
 
