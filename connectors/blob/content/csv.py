@@ -131,10 +131,10 @@ class _Table:
         at = 0
         while at < len(data):
             if self._overlong is not None:
-                piece, step = self._skip(self._overlong, data[at:], final=final)
+                piece, step, ended = self._skip(self._overlong, data[at:], final=final)
                 pieces.append(piece)
                 at += step
-                if self._overlong is not None:
+                if not ended:
                     break
                 continue
             record = read_record(data, at, self._delimiter, final=final)
@@ -148,19 +148,17 @@ class _Table:
                 at = record.end
         return at
 
-    def _skip(self, overlong: Overlong, data: bytes, *, final: bool) -> tuple[bytes, int]:
-        """Stars for a record that is too long, its line break, and how many bytes that were."""
+    def _skip(self, overlong: Overlong, data: bytes, *, final: bool) -> tuple[bytes, int, bool]:
+        """Stars for a record that is too long and its line break, how many bytes that were, and whether it ended."""
         step, ended = overlong.skip(data, final=final)
-        stars = b"*" * step
-        if not ended:
-            return stars, step
         line_break = LINE_BREAK.match(data, step)
-        if line_break is None:
-            return stars, step
+        stars = b"*" * step
+        if not ended or line_break is None:
+            return stars, step, False
         if line_break.end() == len(data) and line_break[0] == b"\r" and not final:
-            return stars, step
+            return stars, step, False
         self._overlong = None
-        return stars + line_break[0], line_break.end()
+        return stars + line_break[0], line_break.end(), True
 
 
 def _whole_records(data: bytes) -> int:

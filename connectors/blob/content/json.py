@@ -1,0 +1,227 @@
+"""Masking of JSON and of its lines: keys by name, values by path, and what detectors find anywhere. Keeps the length.
+
+The text is read token by token and never held as a whole; what is no JSON (RFC 8259) is refused where it is seen. One
+value may follow another, as in NDJSON. ``NaN`` and ``Infinity`` count as numbers, as many writers have them.
+
+A masked string keeps its quotes. A masked number, or what a mask ``null`` covers, becomes ``null`` and spaces; a number
+too short for that becomes ``0`` and spaces. Under a masked key everything is masked, keys included. A string longer
+than ``LONGEST`` is masked whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from connectors.blob.content.base import LONGEST, Unreadable, Utf8, stars
+from connectors.blob.content.names import Names
+from connectors.blob.content.strings import Strings
+from hoopcli.masking.masker import Masking
+from hoopcli.masking.paths import Place
+from hoopcli.model.decision import Mask
+
+_BLOCK = 65_536
+_DEEPEST = 512
+_LONGEST_NUMBER = 4096
+_NULL = "null"
+_TOKEN = re.compile(
+    r'[ \t\n\r]*+(?:(?P<string>"(?:[^"\\\x00-\x1f]++|\\.)*+")|(?P<mark>[{}\[\],:])|(?P<word>[-+.\w]++)|(?P<end>\Z))'
+)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|NaN|-?Infinity", re.ASCII)
+_WITHIN = re.compile(r'(?:[^"\\\x00-\x1f]++|\\.)*+')
+_BEGIN = re.compile(r'[ \t\n\r]*+"')
+
+
+class _Wants(Enum):
+    """What may come next."""
+
+    VALUE = auto()
+    FIRST_VALUE = auto()  # or the end of an array
+    KEY = auto()
+    FIRST_KEY = auto()  # or the end of an object
+    COLON = auto()
+    MORE = auto()  # a comma or the end of what it is in
+
+
+@dataclass(slots=True)
+class _Level:
+    """An object or array that is open. ``mask`` covers all of it; ``place`` and ``under`` are of its current value."""
+
+    is_object: bool
+    place: Place
+    mask: Mask | None
+    inside: Place
+    under: Mask | None
+
+
+class JsonMasker:
+    """Masks JSON or NDJSON under its masks."""
+
+    def __init__(self, masking: Masking) -> None:
+        self.masked: Counter[str] = Counter()
+        self._masking = masking
+        self._names = Names(masking)
+        self._strings = Strings(masking, self.masked)
+        self._utf8 = Utf8()
+        self._text = ""
+        self._begun = False
+        self._levels: list[_Level] = []
+        self._wants = _Wants.VALUE
+        self._overlong = False
+        self._values = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take a piece; return what of all so far can be delivered. Raises Unreadable."""
+        self._text += self._utf8.feed(data)
+        return self._work(final=False) if len(self._text) >= _BLOCK else b""
+
+    def finish(self) -> bytes:
+        """End the content; return the rest of it. Raises Unreadable."""
+        self._text += self._utf8.feed(b"", final=True)
+        delivered = self._work(final=True)
+        if self._levels or self._overlong or (self._wants is not _Wants.VALUE) or not self._values:
+            raise Unreadable("the JSON ends before it is complete")
+        return delivered
+
+    def look(self, head: bytes, *, whole: bool) -> None:
+        """Take the beginning of a content only to see whether it is JSON. Raises Unreadable."""
+        self.feed(head)
+        if whole:
+            self.finish()
+        else:
+            self._work(final=False)
+
+    def _work(self, *, final: bool) -> bytes:
+        text = self._text
+        at = 0
+        if not self._begun and text:
+            self._begun = True
+            at = int(text.startswith("\ufeff"))
+        hot = self._masking.suspect(text.encode("utf-8"))
+        pieces = [text[:at]]
+        while at < len(text):
+            at, going_on = self._step(text, at, pieces, hot=hot, final=final)
+            if not going_on:
+                break
+        self._text = text[at:]
+        return "".join(pieces).encode("utf-8")
+
+    def _step(self, text: str, at: int, pieces: list[str], *, hot: bool, final: bool) -> tuple[int, bool]:
+        """Read one token and deliver it; where the next begins, and whether there may be one."""
+        if self._overlong:
+            return self._skip(text, at, pieces, final=final)
+        match = _TOKEN.match(text, at)
+        if match is None:
+            return self._incomplete(text, at, pieces, final=final)
+        kind = match.lastgroup or ""
+        start, end = match.span(kind)
+        if kind == "end" or (kind == "word" and end == len(text) and not final):
+            if end - start > _LONGEST_NUMBER:
+                raise Unreadable("the JSON has a number that is too long")
+            pieces.append(text[at:start])
+            return start, False
+        if end - start > LONGEST:
+            return self._incomplete(text, at, pieces, final=final)
+        pieces.append(text[at:start])
+        pieces.append(self._token(kind, text[start:end], hot=hot))
+        return end, True
+
+    def _token(self, kind: str, token: str, *, hot: bool) -> str:
+        """What stands for a token, having taken note of where it leads."""
+        if kind == "mark":
+            self._mark(token)
+            return token
+        if kind == "string" and self._wants in {_Wants.KEY, _Wants.FIRST_KEY}:
+            return self._key(token, hot=hot)
+        mask = self._value()
+        if kind == "string":
+            return self._strings.masked(mask, token) if mask else self._strings.looked_at(token, hot=hot)
+        if token in {"true", "false", _NULL}:
+            return token if mask is None or token == _NULL else self._strings.nothing(mask, token)
+        if not _NUMBER.fullmatch(token) or len(token) > _LONGEST_NUMBER:
+            raise Unreadable("the content is not JSON: it has a word that is none of its own")
+        return self._strings.nothing(mask, token) if mask else self._strings.number(token, hot=hot)
+
+    def _value(self) -> Mask | None:
+        """A value that is not a container is here: its mask."""
+        if self._wants not in {_Wants.VALUE, _Wants.FIRST_VALUE}:
+            raise Unreadable("the content is not JSON: a value is where none belongs")
+        if not self._levels:
+            self._values += 1
+            return self._names.whole
+        self._wants = _Wants.MORE
+        return self._levels[-1].under
+
+    def _key(self, token: str, *, hot: bool) -> str:
+        level = self._levels[-1]
+        self._wants = _Wants.COLON
+        name = self._strings.said(token)
+        level.inside, found = self._names.enter(level.place, name)
+        level.under = level.mask or found
+        return self._strings.hidden(level.mask, token) if level.mask else self._strings.looked_at(token, hot=hot)
+
+    def _mark(self, mark: str) -> None:
+        match mark:
+            case "{" | "[":
+                self._open(is_object=mark == "{")
+            case "}" | "]":
+                self._close(is_object=mark == "}")
+            case ":" if self._wants is _Wants.COLON:
+                self._wants = _Wants.VALUE
+            case "," if self._wants is _Wants.MORE:
+                self._wants = _Wants.KEY if self._levels[-1].is_object else _Wants.VALUE
+            case _:
+                raise Unreadable(f"the content is not JSON: there is a {mark} where none belongs")
+
+    def _open(self, *, is_object: bool) -> None:
+        if len(self._levels) >= _DEEPEST:
+            raise Unreadable(f"the JSON is nested deeper than {_DEEPEST} levels")
+        place = self._levels[-1].inside if self._levels else self._names.root
+        mask = self._value()
+        self._levels.append(_Level(is_object, place, mask, place, mask))
+        self._wants = _Wants.FIRST_KEY if is_object else _Wants.FIRST_VALUE
+
+    def _close(self, *, is_object: bool) -> None:
+        empty = _Wants.FIRST_KEY if is_object else _Wants.FIRST_VALUE
+        if not self._levels or self._levels[-1].is_object is not is_object or self._wants not in {empty, _Wants.MORE}:
+            raise Unreadable("the content is not JSON: something ends that has not begun")
+        self._levels.pop()
+        self._wants = _Wants.MORE if self._levels else _Wants.VALUE
+
+    def _incomplete(self, text: str, at: int, pieces: list[str], *, final: bool) -> tuple[int, bool]:
+        """A string that is not complete, or too long, or no token at all."""
+        begin = _BEGIN.match(text, at)
+        if begin is None:
+            raise Unreadable("the content is not JSON: it has a character that begins nothing")
+        within = _WITHIN.match(text, begin.end())
+        end = within.end() if within else begin.end()
+        if end < len(text) and text[end] not in '"\\':
+            raise Unreadable("the content is not JSON: a string has a control character")
+        if end - begin.end() + 2 <= LONGEST:
+            if final:
+                raise Unreadable("the JSON ends within a string")
+            return at, False
+        if self._wants in {_Wants.KEY, _Wants.FIRST_KEY}:
+            raise Unreadable("the JSON has a key that is too long")
+        mask = self._value()
+        self.masked[mask.id if mask else self._strings.unread] += 1
+        pieces.append(begin[0])
+        self._overlong = True
+        return begin.end(), True
+
+    def _skip(self, text: str, at: int, pieces: list[str], *, final: bool) -> tuple[int, bool]:
+        """Stars for a string that is too long."""
+        within = _WITHIN.match(text, at)
+        end = within.end() if within else at
+        pieces.append(stars(text[at:end]).decode())
+        if end == len(text):
+            return end, False
+        if text[end] == '"':
+            self._overlong = False
+            pieces.append('"')
+            return end + 1, True
+        if text[end] == "\\" and end + 1 == len(text) and not final:
+            return end, False
+        raise Unreadable("the content is not JSON: a string has a control character")
