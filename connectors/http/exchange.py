@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from http import HTTPStatus
 
 import h11
 
@@ -274,8 +273,8 @@ class Exchange:
         self.begun = True
         bodiless = self.request.method == "HEAD" or response.status in _NO_BODY
         self._writer = BodyWriter(content_length(headers), bodiless=bodiless)
-        reason = response.reason or _phrase(response.status)
-        yield self.client.send([write_head(Response(response.status, reason, headers), self._role)])
+        head = Response(response.status, response.reason or reason(response.status), headers)
+        yield self.client.send([write_head(head, self._role)])
 
     def send(self, data: bytes) -> Steps[None]:
         """Send a piece of the answer's body."""
@@ -294,7 +293,7 @@ class Exchange:
         """Answer with a body that is at hand."""
         if status not in _NO_BODY:
             headers = headers.with_("Content-Length", str(len(body)))
-        yield from self.begin(Response(status, reason(status), headers))
+        yield from self.begin(Response(status, "", headers))
         yield from self.send(body)
         yield from self.end()
 
@@ -315,6 +314,8 @@ class Exchange:
         """Forward a request for another protocol. After a 101 use ``switch`` and ``duplex``."""
         if not self._permitted:
             raise AssertionError("an upgrade was to be forwarded before it was permitted")
+        if not self._body.done:
+            raise RefusedError(400, "InvalidInput", "a request that upgrades has no body")
         yield from self.upstream.drop()
         yield from self.upstream.ready()
         buffers, _ = self.upstream.begin(request)
@@ -350,11 +351,3 @@ class Exchange:
     def raw(self, peer: Peer, data: bytes) -> SendData:
         """The command that sends bytes after a switch."""
         return (self.client if peer is Peer.CLIENT else self.upstream.link).send([data])
-
-
-def _phrase(status: int) -> str:
-    """What a status is called: clients show it."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""

@@ -20,6 +20,7 @@ FIELD_LIMIT = 200
 _END = b"\r\n\r\n"
 _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t \x21-\x7e\x80-\xff]*")
 _REQUEST_LINE = re.compile(rb"(?!TRACE |CONNECT )[A-Z]{1,20} /[\x21\x22\x24-\x7e]* HTTP/1\.1")
+_REASON = re.compile(rb"[\t \x21-\x7e\x80-\xff]*")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-5][0-9][0-9](?: [\t \x21-\x7e\x80-\xff]*)?")
 #: Where a head cannot be one any more, however it goes on: a bare CR or LF, another control character.
 _BROKEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
@@ -96,8 +97,11 @@ def write_head(message: Request | Response, role: h11.Connection) -> bytes:
         if isinstance(message, Request):
             written = role.send(h11.Request(method=message.method, target=message.target, headers=fields))
         else:
+            phrase = message.reason.encode("latin-1")
+            if not _REASON.fullmatch(phrase):  # h11 would send it as it is
+                raise ProtocolError("the reason of an answer holds control characters")
             kind = h11.Response if message.status >= 200 else h11.InformationalResponse
-            written = role.send(kind(status_code=message.status, reason=message.reason, headers=fields))
+            written = role.send(kind(status_code=message.status, reason=phrase, headers=fields))
     except (h11.LocalProtocolError, UnicodeEncodeError) as error:
         raise ProtocolError(f"the head of a message cannot be written: {error}") from error
     assert written is not None
