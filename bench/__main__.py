@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench import bench_ledger
-from bench.stage import MASKS, Endpoint, broker, upstream
+from bench import bench_ledger, blob
+from bench.stage import MASKS, Endpoint, broker, peak, upstream
 from bench.wire import WireClient
 
 READ = "SELECT * FROM dbo.big"
@@ -116,19 +116,14 @@ def memory() -> list[Row]:
     """The broker's peak memory while a result of 2 GB passes, masks on."""
     with upstream("--canned") as target, broker(target, MASKS["one masked column"]) as brokered:
         client = WireClient(brokered, 32767)
-        before = _peak(brokered.pid)
+        before = peak(brokered.pid)
         start = time.perf_counter()
         size = client.query(HUGE)
         took = time.perf_counter() - start
         client.close()
-        after = _peak(brokered.pid)
+        after = peak(brokered.pid)
     rate = f"{size / took / 1e6:,.0f} MB/s"
     return [(f"peak memory at {size / 1e9:.1f} GB", f"{before:.0f} MB before", f"{after:.0f} MB", rate)]
-
-
-def _peak(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def sessions(count: int = 500) -> list[Row]:
@@ -148,9 +143,9 @@ def sessions(count: int = 500) -> list[Row]:
 
     with upstream("--canned") as target, broker(target) as brokered:
         direct, via = all_of(target), all_of(brokered)
-        peak = _peak(brokered.pid)
+        top = peak(brokered.pid)
     total = count * 10
-    ratio = f"{direct / via:.2f} of direct, peak {peak:.0f} MB"
+    ratio = f"{direct / via:.2f} of direct, peak {top:.0f} MB"
     return [(f"{count} connections x 10 statements", f"{total / direct:,.0f}/s", f"{total / via:,.0f}/s", ratio)]
 
 
@@ -181,6 +176,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Row]]] = {
     "wire": lambda: throughput(wire_read, "a draining socket"),
     "memory": memory,
     "sessions": sessions,
+    "blob": blob.measure,
     "ledger": bench_ledger.measure,
     "help": start_up,
 }

@@ -68,7 +68,7 @@ class Endpoint:
 def upstream(*arguments: str) -> Iterator[Endpoint]:
     """The demo's upstream in a process of its own."""
     command = [sys.executable, "-m", "connectors.sql.demo", "--port", "0", *arguments]
-    with _running(command, dict(os.environ)) as (said, pid):
+    with running(command, dict(os.environ)) as (said, pid):
         yield Endpoint(said["port"], said.get("user", "sa"), said.get("password", SA_SECRET), pid)
 
 
@@ -86,12 +86,13 @@ def broker(target: Endpoint, masks: str = "", encrypt: str = "off") -> Iterator[
         )
         environment = dict(os.environ, HOOP_CONFIG=str(folder / "config.toml"), BENCH_SECRET=target.secret)
         command = [str(Path(sys.executable).with_name("hoop")), "connect", "bench", "--format", "json"]
-        with _running(command, environment) as (said, pid):
+        with running(command, environment) as (said, pid):
             yield Endpoint(int(said["port"]), said["user"], said["secret"], pid, target.database)
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str]) -> Iterator[tuple[dict[str, Any], int]]:
+def running(command: list[str], environment: dict[str, str]) -> Iterator[tuple[dict[str, Any], int]]:
+    """A program that begins with a JSON document: the document, and the process."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
     assert process.stdout is not None
     try:
@@ -100,6 +101,12 @@ def _running(command: list[str], environment: dict[str, str]) -> Iterator[tuple[
         process.send_signal(signal.SIGINT)
         process.wait(30)
         process.stdout.close()
+
+
+def peak(pid: int) -> float:
+    """The peak memory of a process, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def _first_document(stream: IO[str]) -> dict[str, Any]:

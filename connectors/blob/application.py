@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 
 from connectors.blob.address import parse
 from connectors.blob.answers import LISTINGS, Listings, Terms, pass_on, pass_text
@@ -56,10 +55,14 @@ class BlobApplication:
             yield from self._batches.handle(exchange, asked)
             return
         upload = yield from known(self._context, exchange, asked)
-        reply = yield from exchange.authorize(upload.statement if upload else asked.statement())
-        if isinstance(reply, Deny):
-            raise StorageError(403, DENIED, reply.message, reply.hint)
-        yield from self._recorded(exchange, asked, reply, upload)
+        try:
+            reply = yield from exchange.authorize(upload.statement if upload else asked.statement())
+            if isinstance(reply, Deny):
+                raise StorageError(403, DENIED, reply.message, reply.hint)
+            yield from self._recorded(exchange, asked, reply, upload)
+        finally:
+            if upload is not None:
+                upload.body.close()
 
     def refusal(
         self, status: int, code: str, message: str, hint: str, request: Request | None
@@ -127,12 +130,10 @@ class BlobApplication:
             digest.update(data)
             size += len(data)
 
-        if upload is not None:
-            tap(upload.body)
-            request = replace(request, headers=request.headers.with_("Content-Length", str(len(upload.body))))
-            request = replace(request, headers=request.headers.without("transfer-encoding"))
         response = yield from exchange.forward(request, upload.body if upload else None, tap)
-        if size:
+        if upload is not None and upload.body.size:
+            delivery.facts["stored"] = {"sha256": upload.sha256, "size": upload.body.size}
+        elif size:
             delivery.facts["stored"] = {"sha256": digest.hexdigest(), "size": size}
         return response
 

@@ -7,6 +7,7 @@ reader who comes first makes it and is served on the way, others read as far as 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,8 +16,8 @@ from connectors.blob.asked import Asked
 from connectors.blob.content.base import ContentMasker, Unreadable
 from connectors.blob.content.checksums import LONGEST_CHECKED, crc64_header, md5_header
 from connectors.blob.content.etag import masked_etag, masks_digest, unmasked_condition
-from connectors.blob.content.kinds import Kind, kind_of
-from connectors.blob.content.masker import content_masker
+from connectors.blob.content.kinds import HEAD, Content, decide
+from connectors.blob.content.masker import open_masker
 from connectors.blob.content.ranges import ByteRange, NotSatisfiable, asked_range, content_range
 from connectors.blob.content.spool import SpoolKey
 from connectors.blob.delivery import Delivery
@@ -40,6 +41,7 @@ _RANGES = ("range", "x-ms-range", *_CHECKSUMS)
 _CONDITIONS = ("if-match", "if-none-match")
 _PIECE = 1 << 18
 _OK = 200
+_MOST_KNOWN = 1024
 
 
 class Reading:
@@ -47,10 +49,11 @@ class Reading:
 
     def __init__(self, context: LayerContext) -> None:
         self._spool = context.spool
+        self._known = Known()
 
     def run(self, exchange: Exchange, asked: Asked, terms: Terms, delivery: Delivery, sign: Sign) -> Steps[Status]:
         """Answer a request for content or properties of a blob that masks are about. Raises HoopError."""
-        read = _Read(self._spool, exchange, asked, terms, delivery, sign)
+        read = _Read(self._spool, self._known, exchange, asked, terms, delivery, sign)
         match asked.operation.answer:
             case Answer.PROPERTIES:
                 return (yield from read.properties())
@@ -70,13 +73,38 @@ def conditions_translated(asked: Asked, terms: Terms) -> Asked:
     return replace(asked, request=replace(asked.request, headers=headers))
 
 
+class Known:
+    """How contents are read that were looked into before; each is one version of a blob, so that never changes."""
+
+    def __init__(self) -> None:
+        self._contents: OrderedDict[SpoolKey, Content] = OrderedDict()
+
+    def get(self, key: SpoolKey) -> Content | None:
+        """How a content is read, if that is known."""
+        return self._contents.get(key)
+
+    def put(self, key: SpoolKey, content: Content) -> None:
+        """Remember how a content is read; the oldest of many are forgotten."""
+        self._contents[key] = content
+        if len(self._contents) > _MOST_KNOWN:
+            self._contents.popitem(last=False)
+
+
 class _Read:
     """One read under masks."""
 
     def __init__(
-        self, spool: Spool | None, exchange: Exchange, asked: Asked, terms: Terms, delivery: Delivery, sign: Sign
+        self,
+        spool: Spool | None,
+        known: Known,
+        exchange: Exchange,
+        asked: Asked,
+        terms: Terms,
+        delivery: Delivery,
+        sign: Sign,
     ) -> None:
         self._spool = spool
+        self._known = known
         self._exchange = exchange
         self._asked = asked
         self._terms = terms
@@ -90,9 +118,9 @@ class _Read:
         if response.status != _OK or not self._asked.address.path:
             return (yield from self._other(response, self._delivery))
         yield from self._exchange.upstream_read(0)
-        kind = self._kind(response)
-        headed = self._headed(response, kind)
-        if not kind.keeps_length and not kind.opaque and self._exchange.request.method == "HEAD":
+        content = self._known.get(self._key(response)) or (yield from self._probed(response))
+        headed = self._headed(response, content)
+        if not content.keeps_length and not content.opaque and self._exchange.request.method == "HEAD":
             file, making = yield from self._opened(response)
             try:
                 yield from self._completed(file, making)
@@ -108,19 +136,18 @@ class _Read:
         response = yield from self._forward(self._asked)
         if response.status != _OK:
             return (yield from self._other(response, self._delivery))
-        first = (yield from self._exchange.upstream_chunk()) or b""
-        kind = self._kind(response, first)
-        if kind.opaque:
+        first, content = yield from self._looked_into(response)
+        if content.opaque:
             return (yield from self.opaque())
-        if not kind.keeps_length:
+        if not content.keeps_length:
             yield from self._exchange.upstream.drop()
             return (yield from self._from_spool(response, ByteRange()))
-        masker = content_masker(kind, self._terms.masking)
+        masker = open_masker(content, self._terms.masking)
         try:
             shown = masker.feed(first)
         except Unreadable:
             return (yield from self.opaque())
-        yield from self._exchange.begin(self._headed(response, kind))
+        yield from self._exchange.begin(self._headed(response, content))
         data: bytes | None = first
         while data is not None:
             yield from self._exchange.send(self._delivery.note(shown))
@@ -139,7 +166,8 @@ class _Read:
             return (yield from self._failed(response))
         if response.status != _OK:
             return (yield from self._other(response, self._delivery))
-        if self._kind(response).opaque:
+        content = self._known.get(self._key(response))
+        if content is not None and content.opaque:
             return (yield from self.opaque())
         return (yield from self._from_spool(response, span))
 
@@ -183,14 +211,12 @@ class _Read:
         """The masked whole of the version that a response is about; and its making, if that is ours to do."""
         if self._spool is None:
             raise StorageError(403, "AuthorizationFailure", "there is no spool to cut ranges of masked content from")
-        address = self._asked.address
-        etag = response.headers.get("etag") or ""
-        version = f"{address.value('snapshot')} {address.value('versionid')}"
-        file, to_make = self._spool.open(SpoolKey(self._asked.resource, version, etag, self._digest))
+        key = self._key(response)
+        file, to_make = self._spool.open(key)
         if not to_make:
             return file, None
         try:
-            return file, (yield from self._begun(file, etag))
+            return file, (yield from self._begun(file, key.etag))
         except BaseException:
             file.close()
             raise
@@ -200,13 +226,46 @@ class _Read:
         whole = yield from self._forward(self._about_the_whole("GET", etag))
         if whole.status != _OK:
             raise UpstreamError("the blob changed while it was read", "read it again")
-        first = (yield from self._exchange.upstream_chunk()) or b""
-        kind = self._kind(whole, first)
-        if kind.opaque:
+        first, content = yield from self._looked_into(whole)
+        if content.opaque:
             raise Unreadable("the content cannot be read")
-        making = _Making(self._exchange, file, content_masker(kind, self._terms.masking), kind)
+        making = _Making(self._exchange, file, open_masker(content, self._terms.masking), content)
         making.took(first)
         return making
+
+    def _looked_into(self, response: Response) -> Steps[tuple[bytes, Content]]:
+        """The begin of an answer's body, and how all of it is to be read."""
+        head = bytearray()
+        data: bytes | None = b""
+        while len(head) < HEAD and (data := (yield from self._exchange.upstream_chunk())) is not None:
+            head += data
+        return bytes(head), self._decided(response, bytes(head), whole=data is None and len(head) <= HEAD)
+
+    def _probed(self, response: Response) -> Steps[Content]:
+        """How a content is to be read, by a look at its begin."""
+        if not content_length(response.headers):
+            return self._decided(response, b"", whole=True)
+        about_the_whole = self._about_the_whole("GET", response.headers.get("etag") or "")
+        headers = about_the_whole.request.headers.with_("Range", f"bytes=0-{HEAD - 1}")
+        probe = replace(about_the_whole, request=replace(about_the_whole.request, headers=headers))
+        begin = yield from self._forward(probe)
+        if begin.status not in {200, 206}:
+            raise UpstreamError("the blob changed while it was read", "read it again")
+        head = yield from self._exchange.upstream_read(2 * HEAD)
+        return self._decided(response, head, whole=len(head) < HEAD)
+
+    def _decided(self, response: Response, head: bytes, *, whole: bool) -> Content:
+        headers = response.headers
+        kind, coding = headers.get("content-type") or "", headers.get("content-encoding") or ""
+        content = decide(kind, coding, self._asked.address.path, head[:HEAD], self._terms.masking, whole=whole)
+        self._known.put(self._key(response), content)
+        return content
+
+    def _key(self, response: Response) -> SpoolKey:
+        """What tells this version of the blob under these masks from every other content."""
+        address = self._asked.address
+        version = f"{address.value('snapshot')} {address.value('versionid')}"
+        return SpoolKey(self._asked.resource, version, response.headers.get("etag") or "", self._digest)
 
     def _completed(self, file: SpoolFile, making: _Making | None) -> Steps[None]:
         """Wait until a file is complete, or complete it. Raises UpstreamError if whoever makes it gives up."""
@@ -219,8 +278,8 @@ class _Read:
                 yield from self._exchange.noticed(file.grown)
 
     def _serve(self, response: Response, file: SpoolFile, making: _Making | None, span: ByteRange) -> Steps[None]:
-        kind = making.kind if making else self._kind(response)
-        if not kind.keeps_length:
+        content = making.content if making else self._known.get(self._key(response))
+        if content is None or not content.keeps_length:
             yield from self._completed(file, making)
         size = file.size if file.complete else content_length(response.headers) or 0
         partial = span != ByteRange()
@@ -228,7 +287,7 @@ class _Read:
             offset, length = span.of(size)
         except NotSatisfiable as error:
             raise StorageError(416, "InvalidRange", error.message) from error
-        headers = self._headed(response, kind).headers.with_("Content-Length", str(length))
+        headers = self._headed(response, content).headers.with_("Content-Length", str(length))
         if partial:
             headers = headers.with_("Content-Range", content_range(offset, length, size))
         wanted = [name for name in _CHECKSUMS if (self._asked.request.headers.get(name) or "").lower() == "true"]
@@ -279,19 +338,14 @@ class _Read:
             headers = headers.without("if-none-match", "if-modified-since").with_("If-Match", etag)
         return replace(self._asked, request=Request(method, self._asked.request.target, headers))
 
-    def _kind(self, response: Response, first: bytes | None = None) -> Kind:
-        headers = response.headers
-        return kind_of(
-            headers.get("content-type") or "", headers.get("content-encoding") or "", self._asked.address.path, first
-        )
-
-    def _headed(self, response: Response, kind: Kind) -> Response:
+    def _headed(self, response: Response, content: Content | None) -> Response:
         """The head of the masked form: with its own ETag, and no digest of what is stored."""
         headers = headers_for(response, self._terms.masking, self._delivery)
         self._delivery.media_type = headers.get("content-type") or self._delivery.media_type
         if (etag := headers.get("etag")) is not None:
             headers = headers.with_("ETag", masked_etag(etag, self._digest))
-        return replace(response, headers=headers if kind.opaque else headers.without(*OF_STORED))
+        stored = content is not None and content.opaque
+        return replace(response, headers=headers if stored else headers.without(*OF_STORED))
 
     def _failed(self, response: Response) -> Steps[Status]:
         """The error that a GET would have had, made of one to a HEAD, which has no body."""
@@ -326,8 +380,8 @@ def _checked(headers: Headers, wanted: list[str], data: bytes) -> Headers:
 class _Making:
     """The making of a masked whole, from an upstream's answer into the spool."""
 
-    def __init__(self, exchange: Exchange, file: SpoolFile, masker: ContentMasker, kind: Kind) -> None:
-        self.kind = kind
+    def __init__(self, exchange: Exchange, file: SpoolFile, masker: ContentMasker, content: Content) -> None:
+        self.content = content
         self._exchange = exchange
         self._file = file
         self._masker = masker

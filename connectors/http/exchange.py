@@ -29,7 +29,9 @@ from hoopcli.sansio.events import (
 )
 from hoopcli.sansio.layer import BOTH, CLIENT, NOBODY, UPSTREAM, Steps, receive
 from hoopcli.sansio.notice import Notice
+from hoopcli.sansio.spool import SpoolFile
 
+_PIECE = 1 << 18
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DRAINED = 64 << 20
 _DRAIN_SECONDS = 10.0
@@ -171,11 +173,11 @@ class Exchange:
     # -- upstream
 
     def forward(
-        self, request: Request, body: bytes | None = None, tap: Callable[[bytes], object] | None = None
+        self, request: Request, body: bytes | SpoolFile | None = None, tap: Callable[[bytes], object] | None = None
     ) -> Steps[Response]:
         """Send a request upstream; the head of its final answer. Without a body, the client's is streamed through.
 
-        ``tap`` sees every piece of a body that is streamed.
+        ``tap`` sees every piece of a body that is streamed. A spooled body is complete.
 
         Only a permitted exchange forwards. A connection kept from before that breaks at once is replaced, once,
         if nothing of the client's body went with it. Raises UpstreamError, PeerGoneError, ProtocolError.
@@ -194,26 +196,29 @@ class Exchange:
                 if streams or not self.upstream.may_ask_again:
                     raise UpstreamError("the upstream closed the connection without an answer", "try again") from None
 
-    def _framed(self, request: Request, body: bytes | None, *, streams: bool) -> Request:
+    def _framed(self, request: Request, body: bytes | SpoolFile | None, *, streams: bool) -> Request:
         """The request with the framing of the body that goes with it, and nothing about the client's connection."""
         headers = end_to_end(request.headers).without("content-length", "expect")
         if streams and is_chunked(self.request.headers):
             headers = headers.with_("Transfer-Encoding", "chunked")
         elif streams:
             headers = headers.with_("Content-Length", str(content_length(self.request.headers)))
-        elif body or "content-length" in request.headers or request.method in _WITH_BODY:
-            headers = headers.with_("Content-Length", str(len(body or b"")))
+        elif body is not None or "content-length" in request.headers or request.method in _WITH_BODY:
+            size = len(body or b"") if isinstance(body, bytes | None) else body.size
+            headers = headers.with_("Content-Length", str(size))
         return Request(request.method, request.target, headers)
 
     def _ask(
-        self, request: Request, body: bytes | None, tap: Callable[[bytes], object] | None, *, streams: bool
+        self, request: Request, body: bytes | SpoolFile | None, tap: Callable[[bytes], object] | None, *, streams: bool
     ) -> Steps[Response]:
         buffers, writer = self.upstream.begin(request)
-        if body:
+        if isinstance(body, bytes):
             buffers += writer.frame(body)
-        if not streams:
+        if not streams and isinstance(body, bytes | None):
             buffers += writer.end()
         yield self.upstream.link.send(buffers)
+        if not isinstance(body, bytes | None):
+            yield from self._replay(writer, body)
         if streams:
             early = yield from self._stream(writer, tap)
             if early is not None:
@@ -221,6 +226,14 @@ class Exchange:
         while (response := self.upstream.answered()) is None:
             self.upstream.took((yield from receive(UPSTREAM)))
         return response
+
+    def _replay(self, writer: BodyWriter, body: SpoolFile) -> Steps[None]:
+        """Send a spooled body, piece by piece as the upstream takes it."""
+        for offset in range(0, body.size, _PIECE):
+            yield self.upstream.link.send(writer.frame(body.read(offset, _PIECE)))
+            yield Drain(Peer.UPSTREAM)
+            yield from self._reply(Drained)
+        writer.end()
 
     def _stream(self, writer: BodyWriter, tap: Callable[[bytes], object] | None) -> Steps[Response | None]:
         """Pass the client's body on; an answer that comes before its end makes this the last exchange."""

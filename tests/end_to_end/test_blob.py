@@ -182,7 +182,7 @@ def test_a_denied_read_says_which_rule_and_never_left(
 
 
 def test_uploads_of_every_size(client: BlobServiceClient, hoop: RunningBroker, store: Azurite) -> None:
-    small, large = b"a draft", bytes(range(256)) * 60_000
+    small, large = b"a draft", b"a line of a draft\n" * 500_000
     client.get_blob_client("docs", "drafts/small").upload_blob(small)
     with BlobServiceClient.from_connection_string(
         connection_string(hoop.listen, hoop.live.session.connection),
@@ -203,6 +203,8 @@ def test_uploads_of_every_size(client: BlobServiceClient, hoop: RunningBroker, s
 def test_an_upload_is_denied_for_what_it_contains(client: BlobServiceClient, store: Azurite) -> None:
     with pytest.raises(HttpResponseError, match="no-cards-in-drafts"):
         client.get_blob_client("docs", "drafts/card.txt").upload_blob(b"pay by 4111 1111 1111 1111")
+    with pytest.raises(HttpResponseError, match="could not be evaluated"):
+        client.get_blob_client("docs", "drafts/card.txt").upload_blob(IMAGE)
     with (
         BlobServiceClient.from_connection_string(store.connection_string) as direct,
         pytest.raises(ResourceNotFoundError),
