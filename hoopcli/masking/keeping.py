@@ -33,14 +33,12 @@ def exact(method: Method, value: str, room: int, key: bytes) -> str:
     return form.rjust(room, "*") if method.name == "keep_last" else form.ljust(room, "*")
 
 
-def find_edits(watches: Sequence[Watch], text: str, key: bytes) -> list[Edit]:
-    """What to mask of a whole text, in order and without overlap."""
-    spans = find_spans(watches, text)
-    if not spans:
-        return []
+def find_edits(watches: Sequence[Watch], text: str, key: bytes) -> tuple[list[Edit], dict[str, int]]:
+    """What to mask of a whole text, in order and without overlap, and how many values by the id of the mask."""
     collector = _Collector(key)
-    collector.write(text, spans, len(text))
-    return collector.edits
+    if spans := find_spans(watches, text):
+        collector.write(text, spans, len(text))
+    return collector.edits, collector.counts
 
 
 class _EditWriter(Writer):

@@ -113,12 +113,15 @@ class Masking:
         """The masked form of a value in exactly ``room`` bytes, all ASCII: filled with stars, redacted where NULL."""
         return exact(mask.method, value, room, self._key)
 
-    def edits(self, value: str) -> list[Edit]:
-        """What ``detect`` would mask of a value: its parts in order, for who writes it in a form of his own."""
+    def edits(self, value: str) -> tuple[list[Edit], dict[str, int]]:
+        """What ``detect`` would mask: parts of the value in order, for who writes it in a form of his own; and counts.
+
+        A value inside another is counted too.
+        """
         for quick, folds in self._gates:
             if quick(value) or (folds and not value.isascii()):
                 return find_edits(self._watches, value, self._key)
-        return []
+        return [], {}
 
     def keeping_stream(self, context: str = "") -> StreamMasker:
         """A masker for one text in pieces whose result has exactly its length in UTF-8.

@@ -72,10 +72,10 @@ class Cells:
         """A cell of another column: what detectors find in it is masked."""
         quoted = raw.startswith(b'"')
         text = (raw[1:-1].replace(b'""', b'"') if quoted else raw).decode()
-        edits = self._masking.edits(text)
+        edits, counts = self._masking.edits(text)
         if not edits:
             return raw
-        self._masked.update(edit.mask.id for edit in edits)
+        self._masked.update(counts)
         shown = edited(
             self._masking, text, edits, lambda a, b: text[a:b].replace('"', '""') if quoted else text[a:b]
         ).encode()

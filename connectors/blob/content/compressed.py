@@ -23,6 +23,7 @@ class GzipMasker:
     """Masks a compressed content by the masker of what is in it."""
 
     def __init__(self, inner: ContentMasker) -> None:
+        self.masked: Counter[str] = inner.masked
         self._inner = inner
         self._member = zlib.decompressobj(_GZIP)
         self._out = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
@@ -30,11 +31,6 @@ class GzipMasker:
         self._grown = 0
         self._ended = False
         self._padded = False
-
-    @property
-    def masked(self) -> Counter[str]:
-        """How many values were masked so far, by the id of the mask."""
-        return self._inner.masked
 
     def feed(self, data: bytes) -> bytes:
         """Take a piece; return what of all so far can be delivered. Raises Unreadable."""

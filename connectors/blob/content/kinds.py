@@ -11,6 +11,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 
 from connectors.blob.content.base import Unreadable
 from connectors.blob.content.header import read_header
@@ -126,7 +127,7 @@ def decide(
     if head.startswith(_GZIP):
         return Content(Kind.GZIP, _within(content_type, name, head, masking))
     if head.startswith(_PARQUET):
-        return Content(Kind.PARQUET)
+        return Content(Kind.PARQUET if find_spec("pyarrow") else Kind.OPAQUE)
     if said in {Kind.GZIP, Kind.PARQUET}:
         return Content(Kind.OPAQUE)
     return Content(_plain(said, head, masking, whole=whole))

@@ -62,7 +62,7 @@ class Names:
             return None
         for before, between, value in _PROBES:
             head = before + name + between
-            for edit in self._masking.edits(head + value):
-                if edit.end > len(head):
+            for edit in self._masking.edits(head + value)[0]:
+                if edit.begin >= len(head):
                     return edit.mask
         return None

@@ -61,10 +61,10 @@ class Strings:
         """A string under no mask: what detectors find in it is masked. ``hot`` says whether they may."""
         escaped = "\\" in token
         text = self.said(token)
-        edits = self._masking.edits(text) if hot or escaped else ()
+        edits, counts = self._masking.edits(text) if hot or escaped else ([], {})
         if not edits:
             return token
-        self._masked.update(edit.mask.id for edit in edits)
+        self._masked.update(counts)
         if not escaped:
             return f'"{edited(self._masking, text, edits, lambda begin, end: text[begin:end])}"'
         units = _UNIT.findall(token[1:-1])
@@ -72,9 +72,9 @@ class Strings:
 
     def number(self, token: str, *, hot: bool) -> str:
         """A number under no mask: if detectors find something in it, it is masked whole."""
-        found = self._masking.edits(token) if hot else []
+        found = self._masking.edits(token)[0] if hot else []
         if not found and token[-1].isdigit() and ("e" in token or "E" in token):
-            found = self._masking.edits(_written_out(token))
+            found = self._masking.edits(_written_out(token))[0]
         return self.nothing(found[0].mask, token) if found else token
 
 

@@ -6,7 +6,7 @@ It is read as a download of it would be, under every detector; nothing of the re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from connectors.blob.content.base import ContentMasker, Unreadable
 from connectors.blob.content.kinds import HEAD, Content, Kind, decide
@@ -66,17 +66,3 @@ class UploadInspector:
             self._masker = None
         else:
             self._found = self._masker.masked
-
-
-def all_of(facts: Sequence[Mapping[str, Json]]) -> Mapping[str, Json]:
-    """What several parts contain together: what any of them does; nothing can be said if one is opaque."""
-    opaque = any(not part["contains"] for part in facts)
-    found: dict[str, Json] = {}
-    for part in facts:
-        contains = part["contains"]
-        if not opaque and isinstance(contains, Mapping):
-            found |= {name: bool(found.get(name)) or bool(there) for name, there in contains.items()}
-    sizes = [size for part in facts if isinstance(size := part["size"], int)]
-    kinds = {str(part["kind"]) for part in facts}
-    kind = Kind.OPAQUE.value if opaque else kinds.pop() if len(kinds) == 1 else Kind.TEXT.value
-    return {"contains": found, "size": sum(sizes), "kind": kind}
