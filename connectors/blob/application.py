@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 
 from connectors.blob.address import parse
 from connectors.blob.answers import LISTINGS, Listings, Terms, pass_on, pass_text
@@ -24,11 +25,14 @@ from hoopcli.errors import HoopError
 from hoopcli.masking.masker import about
 from hoopcli.model.outcome import Status
 from hoopcli.sansio.commands import Record
-from hoopcli.sansio.events import Deny, Permit
+from hoopcli.sansio.events import Credential, Deny, Permit
 from hoopcli.sansio.layer import Steps
 from hoopcli.spi import LayerContext
 
 DENIED = "AuthorizationFailure"
+#: How long a connection uses a credential before it asks again whether it is still good.
+_CREDENTIAL_LIFE = timedelta(minutes=1)
+_UNAUTHORIZED = 401
 
 
 class BlobApplication:
@@ -41,6 +45,9 @@ class BlobApplication:
         self._listings = Listings(context, self._own_endpoint)
         self._reading = Reading(context)
         self._batches = Batches(context, account, endpoint)
+        self._credential: Credential | None = None
+        self._credential_until = context.now()
+        self._refused = False
 
     def handle(self, exchange: Exchange) -> Steps[None]:
         """Answer one request. Raises HoopError for what is refused before it is decided."""
@@ -107,6 +114,8 @@ class BlobApplication:
         self, exchange: Exchange, asked: Asked, response: Response, terms: Terms, delivery: Delivery
     ) -> Steps[Status]:
         delivery.facts["status"] = response.status
+        if response.status == _UNAUTHORIZED:
+            self._credential, self._refused = None, True
         if response.status >= 400:
             delivery.errors.append(f"{response.status} {response.headers.get('x-ms-error-code') or response.reason}")
             yield from pass_text(exchange, response, terms, delivery)
@@ -139,7 +148,12 @@ class BlobApplication:
 
     def _signer(self, exchange: Exchange) -> Steps[Callable[[Asked], Request]]:
         """What makes upstream requests, with a credential that is valid now."""
-        credential = yield from exchange.credential(AUDIENCE)
+        now = self._context.now()
+        if self._credential is None or now >= self._credential_until:
+            self._credential = yield from exchange.credential(AUDIENCE, fresh=self._refused)
+            self._credential_until = now + _CREDENTIAL_LIFE
+            self._refused = False
+        credential = self._credential
 
         def sign(asked: Asked) -> Request:
             return upstream_request(
