@@ -42,7 +42,7 @@ class ApiServer(Cluster):
     """A running cluster, to be used from another thread than its own."""
 
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _writers: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = field(default_factory=dict)
 
     def call(self, change: Callable[[], T]) -> T:
         """Run something in the server's thread, then wake its watches."""
@@ -82,13 +82,14 @@ class ApiServer(Cluster):
     # --- connections -------------------------------------------------------------------------------------------------
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        self._writers[writer] = task  # the loop itself holds a task weakly once its client is gone
         try:
             await Connection(self, reader, writer).run()
-        except (ConnectionError, ssl.SSLError, h11.ProtocolError, ProtocolError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, ssl.SSLError, h11.ProtocolError, ProtocolError, asyncio.CancelledError):
+            pass  # the client is gone, makes no sense, or the server stops
         finally:
-            self._writers.discard(writer)
+            del self._writers[writer]
             with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError, RuntimeError):
                 writer.close()
 

@@ -129,6 +129,8 @@ class Connection:
     async def _answer(self, request: Request) -> None:
         if request.path in {"/healthz", "/livez", "/readyz"}:
             await self._text([b"ok"])
+        elif request.path == "/openapi/v2" and "protobuf" in request.header("accept"):
+            await self._text([discovery.openapi_protobuf()], "application/octet-stream")
         elif document := discovery.document(request.path, request.header("accept"), self._server.url):
             await self._json(200, document, discovery.media_type(document))
         elif request.path.startswith("/apis/authorization.k8s.io/v1/"):
@@ -225,8 +227,8 @@ class Connection:
         updated = store.update(resource, namespace, name, patched(old, media_type, request.body), dry_run=dry_run)
         return 200, updated
 
-    async def _text(self, pieces: Sequence[bytes]) -> None:
-        await self._begin("text/plain")
+    async def _text(self, pieces: Sequence[bytes], media_type: str = "text/plain") -> None:
+        await self._begin(media_type)
         for piece in pieces:
             await self._send(h11.Data(data=piece))
         await self._send(h11.EndOfMessage())

@@ -18,7 +18,7 @@ _AGGREGATED = "APIGroupDiscoveryList"
 def document(path: str, accept: str, host: str) -> Any | None:
     """The document at a path, None if there is none."""
     if path in {"/api", "/apis"} and f"as={_AGGREGATED}" in accept:
-        return _aggregated(core=path == "/api")
+        return _aggregated(core=path == "/api", version="v2" if ";v=v2;" in accept else "v2beta1")
     if path.startswith("/openapi/"):
         return _openapi(path)
     by_client = [{"clientCIDR": "0.0.0.0/0", "serverAddress": host}]
@@ -33,7 +33,8 @@ def document(path: str, accept: str, host: str) -> Any | None:
 def media_type(document: Any) -> str:
     """The Content-Type of a document."""
     if document.get("kind") == _AGGREGATED:
-        return f"application/json;g=apidiscovery.k8s.io;v=v2;as={_AGGREGATED}"
+        version = document["apiVersion"].rpartition("/")[2]
+        return f"application/json;g=apidiscovery.k8s.io;v={version};as={_AGGREGATED}"
     return "application/json"
 
 
@@ -89,15 +90,15 @@ def _subresource(resource: Resource, name: str) -> dict[str, Any]:
     return {**entry, **_SCALE} if name == "scale" else entry
 
 
-def _aggregated(*, core: bool) -> Any:
+def _aggregated(*, core: bool, version: str) -> Any:
     items = []
-    for group, version in GROUPS:
+    for group, of_group in GROUPS:
         if bool(group) is core:
             continue
-        resources = [r for r in RESOURCES if (r.group, r.version) == (group, version)]
-        shown = [{"version": version, "freshness": "Current", "resources": [_discovered(r) for r in resources]}]
+        resources = [r for r in RESOURCES if (r.group, r.version) == (group, of_group)]
+        shown = [{"version": of_group, "freshness": "Current", "resources": [_discovered(r) for r in resources]}]
         items.append({"metadata": {"name": group} if group else {}, "versions": shown})
-    return {"kind": _AGGREGATED, "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+    return {"kind": _AGGREGATED, "apiVersion": f"apidiscovery.k8s.io/{version}", "metadata": {}, "items": items}
 
 
 def _discovered(resource: Resource) -> Any:
@@ -115,6 +116,15 @@ def _discovered(resource: Resource) -> Any:
     if resource.plural in _IN_ALL:
         found["categories"] = ["all"]
     return found
+
+
+def openapi_protobuf() -> bytes:
+    """The schema of version 2 in the only form that old clients read, without any definition in it."""
+
+    def field(number: int, value: bytes) -> bytes:
+        return bytes((number << 3 | 2, len(value))) + value
+
+    return field(1, b"2.0") + field(2, field(1, b"Kubernetes") + field(2, b"v1")) + field(8, b"")
 
 
 def _openapi(path: str) -> Any:

@@ -318,11 +318,13 @@ class SpdyForward:
             message = f"error forwarding port {port} to pod: connection refused".encode()
         else:
             feeding = asyncio.create_task(self._feed_socket(number, writer))
-            with contextlib.suppress(ConnectionError):
-                while data := await reader.read(_CHUNK):
-                    await self._send(DataFrame(number, data))
-            feeding.cancel()
-            writer.close()
+            try:
+                with contextlib.suppress(ConnectionError):
+                    while data := await reader.read(_CHUNK):
+                        await self._send(DataFrame(number, data))
+            finally:
+                feeding.cancel()
+                writer.close()
         await self._send(DataFrame(error, message, fin=True))
         await self._send(DataFrame(number, b"", fin=True))
 
