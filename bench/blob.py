@@ -46,7 +46,7 @@ class Client:
     def ask(self, method: str, name: str, query: dict[str, str] | None = None, body: object = None, **more: str) -> int:
         """Bytes of the answer's body."""
         parts = [urlencode(query or {}), self._sas]
-        target = f"/{ACCOUNT}/c{name}?{'&'.join(p for p in parts if p)}"
+        target = f"/{ACCOUNT}/box{name}?{'&'.join(p for p in parts if p)}"
         self._connection.request(method, target, body=body, headers={"x-ms-version": "2024-11-04", **more})  # type: ignore[arg-type]
         answer = self._connection.getresponse()
         buffer, size = bytearray(1 << 18), 0

@@ -1,7 +1,7 @@
 """A bare storage account: answers as fast as Python can, so that what is measured is the broker.
 
-``python -m bench.storage`` prints its port. Reads of ``/bench/c/SIZE-...`` give so many bytes (CSV if the name ends
-so), writes are swallowed, a listing of ``/bench/c`` gives 20 pages of 5,000 names.
+``python -m bench.storage`` prints its port. Reads of ``/ACCOUNT/box/SIZE-...`` give so many bytes (CSV if the name ends
+so), writes are swallowed, a listing gives 20 pages of 5,000 names.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def listing(page: int) -> bytes:
     marker = f"<NextMarker>{page + 1}</NextMarker>" if page + 1 < _PAGES else "<NextMarker />"
     return (
         '<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="http://127.0.0.1/" '
-        f'ContainerName="c"><Blobs>{blobs}</Blobs>{marker}</EnumerationResults>'
+        f'ContainerName="box"><Blobs>{blobs}</Blobs>{marker}</EnumerationResults>'
     ).encode()
 
 

@@ -151,4 +151,3 @@ class Listings:
 
         rewritten = frozenset({"Etag", "etag", "Content-MD5", "Content-CRC64"})
         return ListingRules(visible, visible_below, mask, rewrite, rewritten)
-
