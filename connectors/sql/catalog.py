@@ -10,11 +10,10 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from connectors.sql.tsql.cursor import Cursor
-from connectors.sql.tsql.effects import Output
 from connectors.sql.tsql.lexer import END, Doubt
-from connectors.sql.tsql.lineage import everything
 from connectors.sql.tsql.modules import View, read_computed, read_view
 from connectors.sql.tsql.names import Scope, resolve, segment
+from connectors.sql.tsql.outputs import Output, everything
 from hoopcli.masking.patterns import segments
 
 TABLE, VIEW, SYNONYM, HISTORY, COMPUTED = "U", "V", "SN", "H", "C"

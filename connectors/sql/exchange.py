@@ -12,7 +12,7 @@ from connectors.sql.replies import attention_acknowledged, error_message
 from connectors.sql.tds.packet import Message, MessageReader, PacketType, PayloadStream, Status, packetize
 from connectors.sql.tds.request import decode_request
 from connectors.sql.tsql.names import Scope
-from connectors.sql.understand import Handles, Understood, understand
+from connectors.sql.understand import Handles, Understood, scope_after, understand
 from connectors.sql.upstream import LoggedIn
 from hoopcli.errors import HoopError, ProtocolError
 from hoopcli.model.outcome import Status as Ending
@@ -201,7 +201,8 @@ class Exchanges:
         return self._client.send(packetize(PacketType.TABULAR_RESULT, [tokens], self._client_size))
 
     def _learn(self, answer: Answer, understood: Understood) -> None:
-        """Keep what the answer says of the session's state: its database, new and released handles."""
+        """Keep what the answer says of the session's state: its database, its tables, new and released handles."""
+        self._scope = scope_after(self._scope, understood)
         if self._catalog is not None:
             self._catalog.passed(understood)
         if answer.database:

@@ -20,7 +20,8 @@ from connectors.sql.tds.request import (
 )
 from connectors.sql.tds.types import TypeId, TypeInfo
 from connectors.sql.tsql.classify import Batch, Scope, classify, classify_procedure
-from connectors.sql.tsql.effects import carries
+from connectors.sql.tsql.outputs import carries
+from connectors.sql.tsql.temps import joined, lost
 from hoopcli.masking.methods import looks_masked
 from hoopcli.model.decision import Action, Json, Statement
 
@@ -120,6 +121,17 @@ def understand(
             return Understood(Statement(text, payload, (Action("sql:transaction"),), {}, MEDIA_TYPE), ())
         case _:
             return _refused(request, payload)
+
+
+def scope_after(scope: Scope, understood: Understood) -> Scope:
+    """What names mean after a request ran, or failed: with its temporary tables, as far as they can be known."""
+    unread = any(action.verb == _UNCLASSIFIED.verb for action in understood.statement.actions)
+    if unread or any(batch.facts["reads_unknown"] for batch in understood.batches):
+        return lost(scope)
+    temps = scope.temps
+    for batch in understood.batches:
+        temps = joined(temps, batch.temps)
+    return scope if temps == scope.temps else replace(scope, temps=temps)
 
 
 def _refused(request: Request, payload: bytes) -> Understood:

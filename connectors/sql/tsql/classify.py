@@ -13,10 +13,11 @@ from functools import lru_cache
 from connectors.sql.tsql import statements
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
-from connectors.sql.tsql.effects import VERBS, Effects, Output
+from connectors.sql.tsql.effects import VERBS, Effects
 from connectors.sql.tsql.execute import call
 from connectors.sql.tsql.lexer import BINARY, END, NUMBER, STRING, Doubt
 from connectors.sql.tsql.names import Scope
+from connectors.sql.tsql.outputs import Output, Outputs
 from hoopcli.masking.methods import looks_masked
 from hoopcli.model.decision import Action, Json
 
@@ -43,7 +44,8 @@ class Batch:
 
     ``actions`` has one action a verb; ``reads`` are the tables whose values may take part in results or copies.
     ``outputs`` are the columns of its one result, empty without a result, None where they cannot be told; ``taken`` are
-    columns that it gives the value of a variable. The facts:
+    columns that it gives the value of a variable; ``temps`` the temporary tables that the session has after it. The
+    facts:
 
     - ``statement_count``, ``has_literals``, ``dynamic`` (a text runs that is known only then), ``cross_database``;
     - ``filtered``: every UPDATE, DELETE and such a branch of MERGE chooses among rows;
@@ -65,6 +67,7 @@ class Batch:
     reads: frozenset[str]
     outputs: tuple[Output, ...] | None
     taken: frozenset[str] = frozenset()
+    temps: tuple[tuple[str, Outputs], ...] = ()
 
 
 def classify(text: str, scope: Scope, *, depth: int = 0) -> Batch:
@@ -116,6 +119,7 @@ def _guarded(read: Callable[[], tuple[list[SqlStatement], Effects, bool]]) -> Ba
         frozenset(effects.reads),
         effects.outputs,
         frozenset(effects.taken),
+        effects.temps,
     )
 
 
@@ -131,6 +135,7 @@ def _read(cursor: Cursor, scope: Scope, depth: int) -> tuple[list[SqlStatement],
             pass
         if cursor.kind == END:
             whole.masked_text |= any(t.kind == STRING and looks_masked(t.value) for t in cursor.tokens)
+            whole.temps = ctx.scope.temps
             return found, whole
         start = cursor.token.start
         ctx.effects = Effects()

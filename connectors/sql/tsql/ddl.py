@@ -10,6 +10,7 @@ from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import END, STRING, Doubt
 from connectors.sql.tsql.names import securable
+from connectors.sql.tsql.temps import compared, declared_columns, made
 from connectors.sql.tsql.tree import Parts
 from connectors.sql.tsql.words import SOFT_STARTS, STARTS
 
@@ -190,6 +191,8 @@ def _named(ctx: Context, kind: str, verbs: tuple[str, ...]) -> None:
         parts = c.name(limit=3)
         for verb in verbs:
             ctx.effects.on(verb, parts, ctx.scope)
+        if kind == "TABLE" and verbs != ("sql:drop",):
+            made(ctx, parts, declared_columns(ctx) if verbs == ("sql:create",) else None)
         if verbs == ("sql:drop",) and kind == "TRIGGER" and c.accept("ON"):
             _trigger_place(ctx, verbs)
     else:
@@ -229,8 +232,12 @@ def _over_table(ctx: Context, table: Parts, verbs: tuple[str, ...]) -> None:
     """Note what is done with an index or statistics; to make them, values are compared, and an error can quote one."""
     for verb in verbs:
         name = ctx.effects.on(verb, table, ctx.scope)
-        if verb != "sql:drop":
-            ctx.effects.seen(name)
+        if verb == "sql:drop":
+            continue
+        ctx.effects.seen(name)
+        if name.temporary:
+            compared(ctx, table)
+        else:
             ctx.effects.tell(frozenset({f"{name.resource}.*"}))
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from connectors.sql.tsql import queries, sources
 from connectors.sql.tsql.changes import delete, merge, update
 from connectors.sql.tsql.context import Context
-from connectors.sql.tsql.effects import carries
 from connectors.sql.tsql.execute import execute
 from connectors.sql.tsql.lexer import STRING, Doubt
-from connectors.sql.tsql.lineage import Lineage, everything
+from connectors.sql.tsql.lineage import Lineage
 from connectors.sql.tsql.names import resolve, segment
+from connectors.sql.tsql.outputs import Outputs, carries, everything
 from connectors.sql.tsql.targets import Target, change, given, is_table, output_clauses, read_target, returned
+from connectors.sql.tsql.temps import filled, is_temporary, made
 from connectors.sql.tsql.tree import Cte, Query
 
 
@@ -39,10 +40,21 @@ def select(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
     if not into and not any(item.variable for item in items):
         ctx.result(query, ctes)
         return
-    _copy(ctx, query, ctx.lineage(ctes), stored=bool(into))
+    outputs = ctx.lineage(ctes).outputs(query)
+    ctx.effects.limited &= query.limited
     for parts in into:
         ctx.effects.on("sql:create", parts, ctx.scope)
         ctx.effects.on("sql:insert", parts, ctx.scope)
+    if len(into) != 1 or any(item.variable for item in items) or not made(ctx, into[0], _named_once(outputs)):
+        _copied(ctx, outputs, stored=bool(into))
+
+
+def _named_once(outputs: Outputs) -> Outputs:
+    """The columns that SELECT INTO makes; None where a name could mean several."""
+    if outputs is None or any(output.star for output in outputs):
+        return outputs
+    names = [output.name.lower() for output in outputs]
+    return outputs if len(set(names)) == len(names) else None
 
 
 def insert(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
@@ -117,8 +129,11 @@ def _rows(ctx: Context, lineage: Lineage, target: Target, columns: Sequence[str]
 
 
 def _insert(ctx: Context, query: Query, lineage: Lineage, target: Target, columns: Sequence[str]) -> None:
-    _copy(ctx, query, lineage, stored=True)
-    if not is_table(target):
+    outputs = lineage.outputs(query)
+    ctx.effects.limited &= query.limited
+    if not is_table(target) or not filled(ctx, target, tuple(columns), outputs):
+        _copied(ctx, outputs, stored=True)
+    if not is_table(target) or is_temporary(target):
         return
     table = resolve(target, ctx.scope).resource
     for branch in query.branches:
@@ -126,13 +141,11 @@ def _insert(ctx: Context, query: Query, lineage: Lineage, target: Target, column
             given(ctx, [f"{table}.{segment(columns[at]) if at < len(columns) else '*'}"], item.expr)
 
 
-def _copy(ctx: Context, query: Query, lineage: Lineage, *, stored: bool) -> None:
-    """Note a query whose rows go into a table or variables: from there lineage does not follow them."""
-    outputs = lineage.outputs(query)
-    ctx.effects.limited &= query.limited
+def _copied(ctx: Context, outputs: Outputs, *, stored: bool) -> None:
+    """Note rows that go into a table or variables from where lineage does not follow them."""
     if carries(outputs):
         (ctx.effects.store if stored else ctx.effects.hold)()
     if stored:
         ctx.effects.moved |= everything(outputs) or frozenset()
     else:
-        lineage.tell(outputs)
+        ctx.effects.tell(everything(outputs))

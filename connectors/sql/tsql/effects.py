@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from connectors.sql.tsql.names import Name, Scope, resolve
+from connectors.sql.tsql.outputs import Output, Outputs, carries
 from connectors.sql.tsql.tree import Parts
 from hoopcli.model.decision import Action
 
@@ -50,31 +51,6 @@ VERBS = frozenset(
 _STORING = frozenset({"sql:insert", "sql:update", "sql:merge", "sql:execute", "sql:dynamic", "sql:external"})
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One column of a result.
-
-    ``sources`` are the qualified columns that its value derives from (``shop.dbo.customers.ssn``); None means that
-    this is not known. A ``star`` stands for any number of columns: one called ``c`` derives from ``sources`` and from
-    the column ``c`` of each of ``tables``. ``plain`` says that the value is that of a table's column as it is: what a
-    mask keeps of it (its last four) is then the same however often it is asked for.
-    """
-
-    name: str
-    sources: frozenset[str] | None
-    star: bool = False
-    tables: tuple[str, ...] = ()
-    plain: bool = False
-
-
-Outputs = tuple[Output, ...] | None
-
-
-def carries(outputs: Outputs) -> bool:
-    """Whether a result may hold a value of a table."""
-    return outputs is None or any(output.star or output.sources != frozenset() for output in outputs)
-
-
 @dataclass(slots=True)
 class Effects:
     """The gathering basin: actions by verb, tables read, results returned, and what conditions ask about.
@@ -87,7 +63,8 @@ class Effects:
     compares for equality with a given value, once for each time it does; ``told_unknown`` says that there are more.
     ``moved`` are columns whose values it gives to others or, computed with, to themselves; ``written_back`` are those
     given a literal in the form of a mask, ``taken`` those given the value of a variable; ``masked_text`` says that some
-    literal has the form of a mask.
+    literal has the form of a mask. ``touched`` are temporary tables that it makes or writes,
+    ``temps`` those that the session has at its end.
     """
 
     actions: dict[str, set[str]] = field(default_factory=dict)
@@ -111,6 +88,8 @@ class Effects:
     written_back: set[str] = field(default_factory=set)
     taken: set[str] = field(default_factory=set)
     masked_text: bool = False
+    touched: set[str] = field(default_factory=set)
+    temps: tuple[tuple[str, Outputs], ...] = ()
 
     def act(self, verb: str, *resources: str) -> None:
         """Note an action."""
@@ -151,6 +130,13 @@ class Effects:
         self.reads_system |= name.system
         if not name.system:
             self.user_reads.add(name.resource)
+
+    def based(self, outputs: tuple[Output, ...]) -> None:
+        """Note that the tables from which these columns come are read."""
+        for output in outputs:
+            found = {*output.tables, *(column.rpartition(".")[0] for column in output.sources or ())}
+            self.reads |= found
+            self.user_reads |= found
 
     def unknown(self) -> None:
         """Note that values of any table may be returned or copied."""
@@ -198,6 +184,7 @@ class Effects:
         self.written_back |= other.written_back
         self.taken |= other.taken
         self.masked_text |= other.masked_text
+        self.touched |= other.touched
 
     def summary(self) -> tuple[Action, ...]:
         """The actions, one a verb, in the order of their names."""

@@ -8,6 +8,7 @@ from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import BINARY, NUMBER, STRING, VARIABLE, Doubt, Token
 from connectors.sql.tsql.names import Scope, procedures, segment
+from connectors.sql.tsql.temps import lost
 from connectors.sql.tsql.tree import Parts
 from connectors.sql.tsql.words import CONFIGURING, METADATA_PROCEDURES, SOFT_STARTS, TEXT_PROCEDURES
 
@@ -120,6 +121,7 @@ def _run(ctx: Context, pieces: list[Token], scope: Scope) -> None:
     nested = ctx.nested("".join(piece.value for piece in pieces), scope)
     if ctx.repeated:
         nested.told.update(nested.equated)
+    ctx.scope = lost(ctx.scope, nested.touched)
     nested.elsewhere |= scope.database.lower() != ctx.scope.database.lower()
     ctx.effects.merge(nested)
 

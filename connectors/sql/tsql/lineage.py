@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from connectors.sql.tsql.effects import Effects, Output, Outputs
+from connectors.sql.tsql.effects import Effects
 from connectors.sql.tsql.inference import conjuncts, equated, keeps_type, shown
 from connectors.sql.tsql.lexer import NUMBER
 from connectors.sql.tsql.names import Name, Scope, resolve, segment
+from connectors.sql.tsql.outputs import Output, Outputs, everything
 from connectors.sql.tsql.tree import (
     Column,
     Constant,
@@ -239,6 +240,11 @@ class Lineage:
             self._effects.reads |= known.tables
         if known is not None and known.name == source.parts[0]:
             return Relation(name, known.outputs)
+        temporary = self._scope.temp(source.parts)
+        if temporary is not None:
+            self._effects.on("sql:select", source.parts, self._scope)
+            self._effects.based(temporary)
+            return Relation(name, temporary)
         table = self._effects.read(source.parts, self._scope)
         if known is not None or table.server:
             return Relation(name, None)
@@ -327,14 +333,6 @@ def _is_plain(parts: Parts, relations: Relations) -> bool:
     chosen = [r for r in relations if not qualifier or r.name.lower() == qualifier]
     found = [o for r in chosen for o in _matching(r.outputs or (), parts[-1])]
     return bool(found) and all(r.outputs is not None for r in chosen) and all(o.plain for o in found)
-
-
-def everything(outputs: Outputs) -> Sources:
-    """All that some columns may derive from; ``table.*`` for any column of a table."""
-    if outputs is None:
-        return None
-    tables = frozenset(f"{table}.*" for output in outputs for table in output.tables)
-    return union(tables, *(output.sources for output in outputs))
 
 
 def _clashes(branches: Sequence[Select]) -> frozenset[int]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from connectors.sql.tsql import expressions, queries
 from connectors.sql.tsql.cursor import Cursor
-from connectors.sql.tsql.effects import Effects, Output
+from connectors.sql.tsql.effects import Effects
 from connectors.sql.tsql.lexer import END, Doubt
 from connectors.sql.tsql.lineage import Lineage, renamed, table_relation
 from connectors.sql.tsql.names import Scope
+from connectors.sql.tsql.outputs import Output
 from connectors.sql.tsql.tree import Parts
 
 

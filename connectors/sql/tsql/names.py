@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from connectors.sql.tsql.outputs import Outputs
 from connectors.sql.tsql.tree import Parts
 from connectors.sql.tsql.words import (
     COMPATIBILITY_VIEWS,
@@ -27,10 +28,19 @@ _KNOWN_PROCEDURES = METADATA_PROCEDURES | TEXT_PROCEDURES | CONFIGURING | SYSTEM
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What unqualified names mean in a session: its current database, and the default schema of its user there."""
+    """What unqualified names mean in a session: its current database, and the default schema of its user there.
+
+    ``temps`` are its temporary tables by the names that it gave them, with their columns; None where these are not
+    known.
+    """
 
     database: str
     schema: str = "dbo"
+    temps: tuple[tuple[str, Outputs], ...] = ()
+
+    def temp(self, parts: Parts) -> Outputs:
+        """The columns of a temporary table, if they are known."""
+        return dict(self.temps).get(parts[-1]) if self.temps else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import STRING, VARIABLE, Doubt
 from connectors.sql.tsql.lineage import Lineage, Relation, Sources, table_relation
 from connectors.sql.tsql.names import resolve, segment
+from connectors.sql.tsql.outputs import Output
+from connectors.sql.tsql.temps import filled, is_temporary
 from connectors.sql.tsql.tree import NULL, Column, Constant, Expr, Foreign, Item, Node, Parts, Source, TableRef
 from connectors.sql.tsql.words import FOREIGN
 from hoopcli.masking.methods import looks_masked
@@ -76,7 +78,7 @@ def returned(
         return
     rows: list[Relation] = []
     for target in targets:
-        if is_table(target) and lineage.common(target) is None:
+        if is_table(target) and lineage.common(target) is None and ctx.scope.temp(target) is None:
             ctx.effects.read(target, ctx.scope)
         for name in ("inserted", "deleted"):
             rows += relations_of(ctx, target, name, lineage)
@@ -94,7 +96,13 @@ def relations_of(ctx: Context, target: Target, alias: str, lineage: Lineage) -> 
         return [Relation(alias, None)]
     if not is_table(target) or lineage.common(target) is not None:
         return lineage.relations([TableRef(target, alias)])
-    ctx.effects.seen(resolve(target, ctx.scope))
+    temporary = ctx.scope.temp(target)
+    if temporary is not None:
+        ctx.effects.based(temporary)
+        return [Relation(alias or target[-1], temporary)]
+    name = resolve(target, ctx.scope)
+    ctx.effects.seen(name)
+    ctx.effects.copied |= name.temporary
     return [table_relation(target, ctx.scope, alias)]
 
 
@@ -162,6 +170,9 @@ def assigned(ctx: Context, column: str, value: Expr, found: Sources, targets: Se
     given(ctx, own, value)
     if column.startswith("@"):
         ctx.effects.tell(found)
+    elif column and len(targets) == 1 and is_table(targets[0]) and is_temporary(targets[0]):
+        if filled(ctx, targets[0], (column,), (Output(column, found),)):
+            return
     else:
         ctx.effects.moved |= found or frozenset()
     if found is None or not found <= own:
