@@ -150,6 +150,13 @@ class Exchange:
         yield Drain(Peer.CLIENT)
         yield from self._reply(Drained)
 
+    def rest(self) -> Steps[None]:
+        """Let other connections have their turn amid long work."""
+        notice = Notice()
+        yield Await(notice)
+        notice.give()
+        yield from self._reply(Noticed)
+
     def _reply(self, *kinds: type[Event]) -> Steps[Event]:
         """Wait for a reply, hearing both peers. Raises PeerGoneError, RefusedError for a request out of turn.
 
@@ -224,7 +231,7 @@ class Exchange:
             if early is not None:
                 return early
         while (response := self.upstream.answered()) is None:
-            self.upstream.took((yield from receive(UPSTREAM)))
+            yield from self.upstream.more()
         return response
 
     def _replay(self, writer: BodyWriter, body: SpoolFile) -> Steps[None]:
@@ -334,7 +341,7 @@ class Exchange:
         buffers, _ = self.upstream.begin(request)
         yield self.upstream.link.send(buffers)
         while (response := self.upstream.answered(upgrading=True)) is None:
-            self.upstream.took((yield from receive(UPSTREAM)))
+            yield from self.upstream.more()
         return response
 
     def switch(self, response: Response) -> Steps[None]:

@@ -50,11 +50,19 @@ class Headers:
     def without(self, *names: str) -> Headers:
         """The headers but those of these names."""
         dropped = {name.lower() for name in names}
-        return Headers(pair for lower, pair in zip(self._names, self._pairs, strict=True) if lower not in dropped)
+        return self._of([pair for lower, pair in zip(self._names, self._pairs, strict=True) if lower not in dropped])
 
     def with_(self, name: str, value: str) -> Headers:
         """The headers with this one, at the end, in place of all of its name."""
-        return Headers((*self.without(name), (name, value)))
+        return self._of([*self.without(name), *Headers([(name, value)])])
+
+    @classmethod
+    def _of(cls, checked: list[tuple[str, str]]) -> Headers:
+        """Headers of pairs that come out of others, and are not checked again."""
+        made = cls.__new__(cls)
+        made._pairs = tuple(checked)  # noqa: SLF001 - its own class
+        made._names = tuple([name.lower() for name, _ in checked])  # noqa: SLF001
+        return made
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._pairs)

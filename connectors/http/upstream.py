@@ -102,6 +102,15 @@ class Upstream:
         self._writer = BodyWriter(None if chunked else content_length(request.headers) or 0)
         return [head], self._writer
 
+    def more(self) -> Steps[None]:
+        """Wait for more of the answer. Raises PeerGoneError, UpstreamError.
+
+        That the upstream left is told once, maybe to who waited for something else: then no more is waited for.
+        """
+        if not self.open:
+            raise PeerGoneError(Peer.UPSTREAM)
+        self.took((yield from receive(UPSTREAM)))
+
     def took(self, event: Event) -> None:
         """Take what came from the upstream. Raises PeerGoneError, UpstreamError."""
         match event:
@@ -145,7 +154,7 @@ class Upstream:
                 if data:
                     return data
             if not self._body.done:
-                self.took((yield from receive(UPSTREAM)))
+                yield from self.more()
         if not self.idle:
             yield from self.drop()
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -447,6 +447,76 @@ def test_a_whole_body_is_sent_with_its_own_length() -> None:
     got = dialogue.forwarded(PUT + b"0123456789")
     assert got == b"POST /b HTTP/1.1\r\nHost: u\r\nContent-Length: 3\r\n\r\nnew"
     assert sent(dialogue.upstream(OK), Peer.CLIENT) == OK
+
+
+class Kept:
+    """A body that was spooled."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = len(data)
+        self.complete, self.failed = True, False
+        self.facts: Mapping[str, int] = {}
+        self.grown = Notice()
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.data[offset : offset + length]
+
+    def append(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def finish(self, facts: Mapping[str, int]) -> None:
+        raise NotImplementedError
+
+    def fail(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+def spooled(body: bytes) -> Answering:
+    def handle(exchange: Exchange) -> Steps[None]:
+        yield from exchange.authorize(Statement("x", b"x", (Action("t:do"),)))
+        request = Request("PUT", "/b", Headers([("Host", "u")]))
+        response = yield from exchange.forward(request, Kept(body))
+        yield from exchange.respond(response.status, Headers(), b"ok")
+
+    return Answering(handle)
+
+
+def test_a_spooled_body_goes_as_the_upstream_takes_it() -> None:
+    body = bytes(range(256)) * 8192  # 2 MiB
+    dialogue = Dialogue(spooled(body))
+    first = dialogue.forwarded(GET)
+    assert len(first) < len(body)
+    assert Drain(Peer.UPSTREAM) in dialogue.play.log
+    while not dialogue.to_upstream().endswith(body):
+        dialogue.hear(Drained())
+    dialogue.hear(Drained())
+    assert sent(dialogue.upstream(OK), Peer.CLIENT) == OK
+
+
+def test_an_upstream_that_leaves_before_it_took_a_spooled_body_is_a_502() -> None:
+    dialogue = Dialogue(spooled(bytes(100)))
+    dialogue.forwarded(GET)
+    dialogue.hangs_up(Peer.UPSTREAM)
+    assert sent(dialogue.hear(Drained()), Peer.CLIENT).startswith(b"HTTP/1.1 502 ")
+
+
+def test_a_streamed_body_is_seen_on_its_way() -> None:
+    seen: list[bytes] = []
+
+    def handle(exchange: Exchange) -> Steps[None]:
+        yield from exchange.authorize(Statement("x", b"x", (Action("t:do"),)))
+        response = yield from exchange.forward(Request("PUT", "/b", Headers([("Host", "u")])), tap=seen.append)
+        yield from exchange.respond(response.status, Headers(), b"ok")
+
+    dialogue = Dialogue(Answering(handle))
+    dialogue.forwarded(PUT + b"01234")
+    dialogue.client(b"56789")
+    assert b"".join(seen) == b"0123456789"
+    assert dialogue.to_upstream().endswith(b"0123456789")
 
 
 # -- the upstream cannot be had

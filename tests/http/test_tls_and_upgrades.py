@@ -147,8 +147,7 @@ class Upgrading(Passing):
         yield from exchange.switch(response)
         while (piece := (yield from exchange.duplex())) is not None:
             peer, data = piece
-            link = exchange.client if peer is Peer.UPSTREAM else exchange.upstream.link
-            yield link.send([data])
+            yield exchange.raw(Peer.CLIENT if peer is Peer.UPSTREAM else Peer.UPSTREAM, data)
 
 
 def upgraded() -> Dialogue:

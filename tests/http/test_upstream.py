@@ -9,7 +9,7 @@ from connectors.http.message import Headers
 from hoopcli.errors import ProtocolError, UpstreamError
 from hoopcli.model.decision import Action, Statement
 from hoopcli.sansio.commands import Authorize, ClosePeer, OpenUpstream, SetTimer
-from hoopcli.sansio.events import Peer, UpstreamOpened, Wakeup
+from hoopcli.sansio.events import Drained, Peer, UpstreamOpened, Wakeup
 from hoopcli.sansio.layer import Steps
 from tests.http.dialogue import OK, PERMIT, Dialogue, Passing
 from tests.support.playbook import only, sent
@@ -250,6 +250,23 @@ def test_an_answer_that_breaks_off_before_the_clients_was_begun_is_a_502() -> No
     dialogue.forwarded(GET)
     dialogue.upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n012345678")
     assert dialogue.to_client().count(b"HTTP/1.1 502 ") == 2, "an answer over the limit"
+
+
+def test_an_upstream_that_left_while_its_client_was_slow_is_not_waited_for() -> None:
+    class Slow(Passing):
+        def handle(self, exchange: Exchange) -> Steps[None]:
+            yield from exchange.authorize(Statement("x", b"x", (Action("t:do"),)))
+            response = yield from exchange.forward(self.upstream_request(exchange.request))
+            yield from exchange.begin(response)
+            yield from exchange.drained()
+            yield from exchange.upstream_chunk()
+
+    dialogue = Dialogue(Slow())
+    dialogue.forwarded(GET)
+    dialogue.upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+    dialogue.hangs_up(Peer.UPSTREAM)
+    dialogue.hear(Drained())
+    assert dialogue.ended
 
 
 def test_a_timer_that_runs_out_while_the_upstream_is_waited_for_ends_it() -> None:
