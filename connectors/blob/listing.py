@@ -22,7 +22,7 @@ _ROOT = "EnumerationResults"
 _ENTRIES = {"Blobs": frozenset({"Blob", "BlobPrefix"}), "Containers": frozenset({"Container"})}
 _AROUND = frozenset({"Prefix", "Marker", "MaxResults", "Delimiter", "StartFrom", "EndBefore", "Where", "NextMarker"})
 _TAG = re.compile(rb"""<[\w:.-]+(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*>""")
-_ROOT_DEPTH, _LIST_DEPTH, _ENTRY_DEPTH, _FIELD_DEPTH, _VALUE_DEPTH = range(5)
+_LIST_DEPTH, _ENTRY_DEPTH, _FIELD_DEPTH, _VALUE_DEPTH = range(1, 5)
 _NO_LEAF = -1
 
 #: Fields whose values are the users' own; a tag is a key and a value below two elements more.
@@ -110,7 +110,6 @@ class XmlListing:
         self._encoded = False
         self._key = ""
         self._text: list[str] = []
-        self._ended = False
         self._parser = ParserCreate("utf-8")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
@@ -130,8 +129,6 @@ class XmlListing:
     def finish(self) -> bytes:
         """The rest of the page."""
         self._parse(b"", last=True)
-        if not self._ended:
-            raise ProtocolError("the upstream's listing does not end")
         self._pass_until(self._base + len(self._pending))
         return self._taken()
 
@@ -181,12 +178,13 @@ class XmlListing:
         match = _TAG.match(self._pending, at - self._base)
         if tag != _ROOT or not match:
             raise ProtocolError("the upstream's answer is no listing")
+        end = self._base + match.end()
         self._pass_until(at)
         if self._endpoint and "ServiceEndpoint" in attributes:
             attributes = {**attributes, "ServiceEndpoint": self._endpoint}
         shown = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
         self._out.append(f"<{tag}{shown}>".encode())
-        self._skip_until(at + len(match[0]))
+        self._skip_until(end)
 
     def _start_entry(self, tag: str, attributes: dict[str, str]) -> None:
         if tag not in self._list or attributes:
@@ -206,7 +204,6 @@ class XmlListing:
             self._end_entry()
         else:
             self._list = frozenset()
-            self._ended = depth == _ROOT_DEPTH
             self._pass_until(self._parser.CurrentByteIndex)
 
     def _end_leaf(self, entry: _Entry, depth: int, tag: str) -> None:
@@ -224,18 +221,22 @@ class XmlListing:
             self._key, what = (text, tag) if tag == "Key" else ("", self._key)
         rewritten = not self._free and tag in self._rules.rewritten
         if text or rewritten:
-            entry.values.append(_Value(what, tag, text, self._leaf, self._end_of_tag(), self._encoded, rewritten))
+            end = self._end_of_tag(empty=not raw)
+            entry.values.append(_Value(what, tag, text, self._leaf, end, self._encoded, rewritten))
 
-    def _end_of_tag(self) -> int:
-        """Where the tag that is being handled ends: neither an end tag nor an ``Encoded`` holds another ``>``."""
-        return self._pending.index(b">", self._parser.CurrentByteIndex - self._base) + 1 + self._base
+    def _end_of_tag(self, *, empty: bool = False) -> int:
+        """Where the element that ends has its end. The parser is at its end tag, or behind an ``<element/>``."""
+        at = self._parser.CurrentByteIndex - self._base
+        if empty and self._pending[at - 2 : at] == b"/>":
+            return at + self._base
+        return self._pending.index(b">", at) + 1 + self._base
 
     def _end_entry(self) -> None:
         entry, self._entry = self._entry, None
         assert entry is not None
-        end = self._end_of_tag()
         if entry.name is None:
             raise ProtocolError("an entry of the upstream's listing has no name")
+        end = self._end_of_tag()
         if self._is_visible(entry, entry.name):
             self.shown += 1
             for value in entry.values:

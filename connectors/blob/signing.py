@@ -8,6 +8,7 @@ in the own account is named by its upstream URL, with the broker's proof for it.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from hoopcli.sansio.events import Credential
 AUDIENCE = "https://storage.azure.com/"
 
 _VERSION = "2024-11-04"
+_DATE = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]")
 _RENAME = "Path - Rename"
 _PROOFS = ("x-ms-copy-source-authorization",)
 _CONTENT = frozenset({Answer.CONTENT, Answer.DERIVED})
@@ -74,7 +76,8 @@ def without_proof(request: Request, address: Address, operation: Operation) -> t
     """
     query = dict(address.query)
     plain = replace(address, query=tuple(pair for pair in address.query if pair[0] not in SAS_PARAMETERS))
-    version = request.headers.get("x-ms-version") or query.get("api-version") or query.get("sv") or _VERSION
+    asked = (request.headers.get("x-ms-version"), query.get("api-version"), query.get("sv"))
+    version = next((text for text in asked if text and _DATE.fullmatch(text)), _VERSION)
     headers = request.headers.without("authorization", "cookie", *_PROOFS).with_("x-ms-version", version)
     if operation.source is not None:
         header = "x-ms-rename-source" if operation.name == _RENAME else "x-ms-copy-source"

@@ -46,14 +46,16 @@ def test_what_is_exact(target: str, resource: str) -> None:
         "/globex/docs/a", "/ACME/docs/a", "/acme%2Fdocs/a", "//acme/docs/a", "/%61cme/docs/a", "/docs/a", "acme/docs/a",
         "*", "http://127.0.0.1/acme/docs/a", "/acme//docs/a", "/acme/docs//a", "/acme/docs/a//b", "/acme/docs/a/",
         "/acme/docs/a%2F", "/acme/docs/%2Fa", "/acme/docs/a%2F%2Fb", "/acme/../globex/docs/a", "/acme/docs/../other/a",
-        "/acme/docs/%2e%2e/other/a", "/acme/docs/%2E%2E%2Fother%2Fa", "/acme/docs/a/..", "/acme/docs/./a", "/acme/docs/.",
-        "/acme/docs/a.", "/acme/docs/a./b", "/acme/docs/a%2e", "/acme/docs/a...", "/acme/docs/a%5Cb", "/acme/docs/a\\b",
+        "/acme/docs/%2e%2e/other/a", "/acme/docs/%2E%2E%2Fother%2Fa", "/acme/docs/a/..", "/acme/docs/./a",
+        "/acme/docs/.", "/acme/docs/a.", "/acme/docs/a./b", "/acme/docs/a%2e", "/acme/docs/a...", "/acme/docs/a%5Cb",
+        "/acme/docs/a\\b",
         "/acme/docs/..%5C..%5Cother", "/acme/docs/a%00b", "/acme/docs/a%0Ab", "/acme/docs/a%0D%0AHost:%20x",
         "/acme/docs/a%7F", "/acme/docs/a%C2%85b", "/acme/docs/%C0%AE%C0%AE/a", "/acme/docs/%C0%AFa",
         "/acme/docs/%E0%80%AFa", "/acme/docs/%FF", "/acme/docs/%ED%A0%80", "/acme/docs/%F4%90%80%80", "/acme/docs/a%2",
         "/acme/docs/a%zz", "/acme/docs/a%u002e", "/acme/docs/%252e%252e/a", "/acme/docs/a%252Fb", "/acme/docs/a%2541",
         "/acme/docs/a b", "/acme/docs/a#b", "/acme/docs/ü", "/acme/docs/a\tb", "/acme/docs/\"a", "/acme/docs/<a>",
-        "/acme/do/a", "/acme/Docs/a", "/acme/-docs/a", "/acme/do--cs/a", "/acme/docs-/a", "/acme/d%2Fo/a", "/acme/$other/a",
+        "/acme/do/a", "/acme/Docs/a", "/acme/-docs/a", "/acme/do--cs/a", "/acme/docs-/a", "/acme/d%2Fo/a",
+        "/acme/$other/a",
         "/acme/docs%00/a", "/acme/docs%20/a", "/acme/d.o.c/a", "/acme/" + "d" * 64 + "/a", "/acme/docs/" + "a" * 1025,
     ],
 )  # fmt: skip
@@ -65,7 +67,8 @@ def test_what_two_servers_might_read_differently(target: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "cafe\u0301", "\u212bngstrom", "a\u200bb", "a\u202eb", "a\u2066b", "\ufeffa", "a\u00adb", "a\u2028b", "a\ue000b",
+        "cafe\u0301", "\u212bngstrom", "a\u200bb", "a\u202eb", "a\u2066b", "\ufeffa", "a\u00adb", "a\u2028b",
+        "a\ue000b",
         "a\uffffb", "\u2025/b", "a\uff0fb", "\uff0e\uff0e/a", "a\u2024", "a\ufe68b", "a\uff05b", "\u2100", "a\u2026",
     ],
 )  # fmt: skip
@@ -103,17 +106,19 @@ def test_the_target_is_written_anew() -> None:
     assert at("/acme/$root/a").target("/acme") == "/acme/$root/a"
 
 
-SEGMENT = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"], exclude_characters="/\\%.?#"),
-    min_size=1, max_size=20,
-).map(lambda text: unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text))).filter(
-    lambda text: text and not any(mark in text for mark in "/\\%.?#")
-)  # fmt: skip
-
-
-@given(
-    st.lists(SEGMENT, min_size=1, max_size=5), st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]))
+MARKS = "/\\%.?#"
+LETTERS = st.characters(
+    codec="utf-8", exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"], exclude_characters=MARKS
 )
+SEGMENT = (
+    st.text(LETTERS, min_size=1, max_size=20)
+    .map(lambda text: unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text)))
+    .filter(lambda text: text and not any(mark in text for mark in MARKS))
+)
+VALUE = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]))
+
+
+@given(st.lists(SEGMENT, min_size=1, max_size=5), VALUE)
 def test_every_plain_name_comes_through_and_back(segments: list[str], value: str) -> None:
     path = "/".join(segments)
     address = at(f"/acme/docs/{quote(path, safe='')}?prefix={quote(value, safe='')}")

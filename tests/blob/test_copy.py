@@ -54,7 +54,8 @@ def test_a_source(url: str, resource: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "", "/acme/docs/a", "//globex.example/a", "ftp://globex.example/a", "file:///etc/passwd", "http:globex.example/a",
+        "", "/acme/docs/a", "//globex.example/a", "ftp://globex.example/a", "file:///etc/passwd",
+        "http:globex.example/a",
         "http://user@globex.example/a", "http://globex.example@127.0.0.1/a", "http://globex.example#@127.0.0.1/a",
         "http://globex.example\\@127.0.0.1/a", "http://globex.example/a#b", "http://globex.example/../a",
         "http://globex.example/%2e%2e/a", "http://globex.example/a%2fb", "http://globex.example//a", "http://globex.example/",
