@@ -13,15 +13,16 @@ from dataclasses import replace
 
 from connectors.blob.answers import OF_STORED, Terms, headers_for, pass_on, pass_text
 from connectors.blob.asked import Asked
-from connectors.blob.content.base import ContentMasker, Unreadable
+from connectors.blob.content.base import Unreadable
 from connectors.blob.content.checksums import LONGEST_CHECKED, crc64_header, md5_header
 from connectors.blob.content.etag import masked_etag, masks_digest, unmasked_condition
-from connectors.blob.content.kinds import HEAD, Content, decide
+from connectors.blob.content.kinds import HEAD, Content, Kind, decide
 from connectors.blob.content.masker import open_masker
 from connectors.blob.content.ranges import ByteRange, NotSatisfiable, asked_range, content_range
 from connectors.blob.content.spool import SpoolKey
 from connectors.blob.delivery import Delivery
 from connectors.blob.errors import StorageError, storage_error
+from connectors.blob.making import Making, ParquetMaking, StreamMaking
 from connectors.blob.reference import Answer
 from connectors.http.exchange import Exchange
 from connectors.http.head import content_length
@@ -207,12 +208,10 @@ class _Read:
             file.close()
         return Status.COMPLETED
 
-    def _opened(self, response: Response) -> Steps[tuple[SpoolFile, _Making | None]]:
+    def _opened(self, response: Response) -> Steps[tuple[SpoolFile, Making | None]]:
         """The masked whole of the version that a response is about; and its making, if that is ours to do."""
-        if self._spool is None:
-            raise StorageError(403, "AuthorizationFailure", "there is no spool to cut ranges of masked content from")
         key = self._key(response)
-        file, to_make = self._spool.open(key)
+        file, to_make = self._spool_of().open(key)
         if not to_make:
             return file, None
         try:
@@ -221,7 +220,7 @@ class _Read:
             file.close()
             raise
 
-    def _begun(self, file: SpoolFile, etag: str) -> Steps[_Making]:
+    def _begun(self, file: SpoolFile, etag: str) -> Steps[Making]:
         """Begin to make a masked whole. Raises Unreadable for what is opaque, HoopError."""
         whole = yield from self._forward(self._about_the_whole("GET", etag))
         if whole.status != _OK:
@@ -229,9 +228,18 @@ class _Read:
         first, content = yield from self._looked_into(whole)
         if content.opaque:
             raise Unreadable("the content cannot be read")
-        making = _Making(self._exchange, file, open_masker(content, self._terms.masking), content)
-        making.took(first)
-        return making
+        if content.kind is Kind.PARQUET:
+            scratch = self._spool_of().scratch()
+            scratch.append(first)
+            return ParquetMaking(self._exchange, file, scratch, content, self._terms.masking)
+        masker = open_masker(content, self._terms.masking)
+        file.append(masker.feed(first))
+        return StreamMaking(self._exchange, file, masker, content)
+
+    def _spool_of(self) -> Spool:
+        if self._spool is None:
+            raise StorageError(403, "AuthorizationFailure", "there is no spool to make masked contents in")
+        return self._spool
 
     def _looked_into(self, response: Response) -> Steps[tuple[bytes, Content]]:
         """The begin of an answer's body, and how all of it is to be read."""
@@ -267,7 +275,7 @@ class _Read:
         version = f"{address.value('snapshot')} {address.value('versionid')}"
         return SpoolKey(self._asked.resource, version, response.headers.get("etag") or "", self._digest)
 
-    def _completed(self, file: SpoolFile, making: _Making | None) -> Steps[None]:
+    def _completed(self, file: SpoolFile, making: Making | None) -> Steps[None]:
         """Wait until a file is complete, or complete it. Raises UpstreamError if whoever makes it gives up."""
         while not file.complete:
             if making is not None:
@@ -277,7 +285,7 @@ class _Read:
             else:
                 yield from self._exchange.noticed(file.grown)
 
-    def _serve(self, response: Response, file: SpoolFile, making: _Making | None, span: ByteRange) -> Steps[None]:
+    def _serve(self, response: Response, file: SpoolFile, making: Making | None, span: ByteRange) -> Steps[None]:
         content = making.content if making else self._known.get(self._key(response))
         if content is None or not content.keeps_length:
             yield from self._completed(file, making)
@@ -302,7 +310,7 @@ class _Read:
         yield from self._completed(file, making) if making else ()
         self._delivery.facts["masked_in_whole"] = sum(file.facts.values())
 
-    def _until(self, file: SpoolFile, making: _Making | None, end: int) -> Steps[None]:
+    def _until(self, file: SpoolFile, making: Making | None, end: int) -> Steps[None]:
         """Wait until a file has so many bytes, or make them."""
         while file.size < end and not file.complete:
             if making is not None:
@@ -312,7 +320,7 @@ class _Read:
             else:
                 yield from self._exchange.noticed(file.grown)
 
-    def _copy(self, file: SpoolFile, making: _Making | None, position: int, end: int) -> Steps[None]:
+    def _copy(self, file: SpoolFile, making: Making | None, position: int, end: int) -> Steps[None]:
         while position < end:
             data = file.read(position, min(_PIECE, end - position))
             if data:
@@ -375,26 +383,3 @@ def _checked(headers: Headers, wanted: list[str], data: bytes) -> Headers:
     if _CRC64 in wanted:
         headers = headers.with_("x-ms-content-crc64", crc64_header(data))
     return headers
-
-
-class _Making:
-    """The making of a masked whole, from an upstream's answer into the spool."""
-
-    def __init__(self, exchange: Exchange, file: SpoolFile, masker: ContentMasker, content: Content) -> None:
-        self.content = content
-        self._exchange = exchange
-        self._file = file
-        self._masker = masker
-
-    def took(self, data: bytes) -> None:
-        """Mask a piece into the file. Raises Unreadable."""
-        self._file.append(self._masker.feed(data))
-
-    def step(self) -> Steps[None]:
-        """Take the next piece of the upstream's answer. Raises Unreadable, HoopError."""
-        data = yield from self._exchange.upstream_chunk()
-        if data is not None:
-            self.took(data)
-            return
-        self._file.append(self._masker.finish())
-        self._file.finish(dict(self._masker.masked))

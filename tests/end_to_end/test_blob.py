@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
@@ -38,6 +40,12 @@ def as_csv(rows: list[dict[str, str]]) -> bytes:
     return out.getvalue().encode()
 
 
+def as_parquet(rows: list[dict[str, str]]) -> bytes:
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), out, row_group_size=1000)
+    return out.getvalue()
+
+
 CSV = as_csv(PEOPLE)
 IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
@@ -53,6 +61,8 @@ def store() -> Iterator[Azurite]:
             docs.upload_blob("hello.txt", b"write to ada@example.com", metadata={"owner": "ada@example.com"})
             docs.upload_blob("one.json", json.dumps({"ssn": "123-45-6789", "n": [1, {"ssn": "987-65-4321"}]}).encode())
             docs.upload_blob("image.png", IMAGE, content_settings=ContentSettings(content_type="image/png"))
+            docs.upload_blob("people.csv.gz", gzip.compress(CSV))
+            docs.upload_blob("people.parquet", as_parquet(PEOPLE[:5000]))
             docs.upload_blob("secret/key.txt", b"the key")
             for number in range(5):
                 docs.upload_blob(f"old/{number}.txt", b"old")
@@ -118,6 +128,29 @@ def test_many_readers_of_one_blob_at_once(client: BlobServiceClient) -> None:
         found = list(threads.map(lambda n: read(client, "people.csv", offset=n * 1000, length=5000), range(12)))
     whole = read(client, "people.csv")
     assert found == [whole[n * 1000 : n * 1000 + 5000] for n in range(12)]
+
+
+@pytest.mark.parametrize("span", [{}, {"offset": 0, "length": 1 << 30}, {"max_concurrency": 4}])
+def test_what_changes_its_length_is_masked_and_agrees_in_length(
+    client: BlobServiceClient, hoop: RunningBroker, span: dict[str, int]
+) -> None:
+    data = read(client, "people.csv.gz", **span)
+    assert client.get_blob_client("docs", "people.csv.gz").get_blob_properties().size == len(data)
+    rows = list(csv.DictReader(io.StringIO(gzip.decompress(data).decode())))
+    assert len(rows) == len(PEOPLE)
+    assert all(shown["ssn"].endswith(real["ssn"][-4:]) for shown, real in zip(rows, PEOPLE, strict=True))
+    assert not any(real["ssn"][:-4] in shown["ssn"] for shown, real in zip(rows, PEOPLE, strict=True))
+
+
+def test_parquet_is_masked_by_column(client: BlobServiceClient) -> None:
+    blob = client.get_blob_client("docs", "people.parquet")
+    size = blob.get_blob_properties().size
+    data = blob.download_blob().readall()
+    assert len(data) == size
+    rows = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
+    assert [row["name"] for row in rows] == [row["name"] for row in PEOPLE[:5000]]
+    assert not any(real["ssn"][:-4] in shown["ssn"] for shown, real in zip(rows, PEOPLE[:5000], strict=True))
+    assert not any("@example" in row["mail"] for row in rows)
 
 
 def test_json_is_masked_by_path(client: BlobServiceClient) -> None:
