@@ -74,8 +74,6 @@ def parse_answers(content_type: str, body: bytes, count: int) -> list[bytes]:
     for section in _sections(content_type, body):
         headers, answer = _part_headers(section)
         name = headers.get("content-id") or ""
-        if b"\r\n\r\n" not in answer and answer.endswith(_CRLF):
-            answer += _CRLF  # without a body, the empty line of the head is the one before the boundary
         if name in found or not _STATUS_LINE.match(answer) or b"\r\n\r\n" not in answer:
             raise ProtocolError("a part of the upstream's batch is no answer, or comes twice")
         found[name] = answer
@@ -121,6 +119,8 @@ def _part_headers(section: bytes) -> tuple[Headers, bytes]:
         raise ProtocolError("a part of the batch is not application/http")
     if (headers.get("content-transfer-encoding") or "binary").lower() != "binary":
         raise ProtocolError("a part of the batch is encoded")
+    if b"\r\n\r\n" not in message and message.endswith(_CRLF):
+        message += _CRLF  # without a body, the empty line of its head may be the line before the boundary
     return headers, message
 
 

@@ -90,6 +90,9 @@ _ACCOUNT = (
     Row("Find Blobs by Tags", "GET", _S, "comp=blobs", "blob:list", "f", "where marker maxresults include",
         answer=Answer.FOUND),
     Row("Blob Batch", "POST", _S, "comp=batch", "blob:batch", "*", answer=Answer.BATCH, body=Body.BATCH),
+    # The client for JavaScript takes the account in a path for a container.
+    Row("Blob Batch", "POST", _S, "restype=container&comp=batch", "blob:batch", "*",
+        answer=Answer.BATCH, body=Body.BATCH),
 )
 _EVERYWHERE = tuple(
     row

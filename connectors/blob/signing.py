@@ -30,6 +30,8 @@ _DATE = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]")
 _RENAME = "Path - Rename"
 _PROOFS = ("x-ms-copy-source-authorization",)
 _CONTENT = frozenset({Answer.CONTENT, Answer.DERIVED})
+#: What one client says of an account, taking it for a container; servers differ on it.
+_MISTAKEN = ("restype", "container")
 _FROM_URL = frozenset(
     {"Put Blob From URL", "Copy Blob From URL", "Put Block From URL", "Append Block From URL", "Put Page From URL"}
 )
@@ -75,7 +77,7 @@ def without_proof(request: Request, address: Address, operation: Operation) -> t
     which may be a credential, is named by its digest.
     """
     query = dict(address.query)
-    plain = replace(address, query=tuple(pair for pair in address.query if pair[0] not in SAS_PARAMETERS))
+    plain = replace(address, query=tuple(pair for pair in address.query if not _is_left(address, pair)))
     asked = (request.headers.get("x-ms-version"), query.get("api-version"), query.get("sv"))
     version = next((text for text in asked if text and _DATE.fullmatch(text)), _VERSION)
     headers = request.headers.without("authorization", "cookie", *_PROOFS).with_("x-ms-version", version)
@@ -83,6 +85,11 @@ def without_proof(request: Request, address: Address, operation: Operation) -> t
         header = "x-ms-rename-source" if operation.name == _RENAME else "x-ms-copy-source"
         headers = headers.with_(header, _shown(operation.source))
     return Request(request.method, plain.target(f"/{plain.account}"), headers), plain
+
+
+def _is_left(address: Address, parameter: tuple[str, str]) -> bool:
+    """Whether a parameter stays behind."""
+    return parameter[0] in SAS_PARAMETERS or (parameter == _MISTAKEN and not address.container)
 
 
 def _shown(source: Source) -> str:

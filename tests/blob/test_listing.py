@@ -16,7 +16,8 @@ from hoopcli.errors import ProtocolError
 HEAD = '\ufeff<?xml version="1.0" encoding="utf-8"?>'
 ENDPOINT = "http://127.0.0.1:9/acme/"
 BLOB = """<Blob><Name>{name}</Name><VersionId>v</VersionId><Properties><Etag>0x8D</Etag>
-<Content-Length>5</Content-Length><Content-Type>text/csv</Content-Type><Content-Encoding /><Content-MD5>Q2hl</Content-MD5><Content-Disposition/>
+<Content-Length>5</Content-Length><Content-Type>text/csv</Content-Type><Content-Encoding />
+<Content-MD5>Q2hl</Content-MD5><Content-Disposition/>
 </Properties><Metadata><owner>ada@example.com</owner></Metadata><Tags><TagSet><Tag><Key>team</Key><Value>ada@x</Value>
 </Tag></TagSet></Tags><OrMetadata/></Blob>"""
 

@@ -124,6 +124,11 @@ def test_the_data_lake_has_an_endpoint_of_its_own() -> None:
     assert forwarded(request("GET", "/acme/?comp=list")).headers.get("accept") == "application/xml"
 
 
+def test_an_account_is_no_container() -> None:
+    assert forwarded(request("POST", "/acme?comp=batch&restype=container")).target == "/?comp=batch"
+    assert forwarded(request("POST", "/acme/docs?comp=batch&restype=container")).target.endswith("restype=container")
+
+
 def test_a_length_that_is_not_the_client_s() -> None:
     asked = request("PUT", "/acme/docs/a", x_ms_blob_type="BlockBlob", Content_Length="5")
     assert forwarded(asked).headers.get("content-length") == "5"
