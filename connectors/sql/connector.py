@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from connectors.sql.answer import MEDIA_TYPE
 from connectors.sql.hint import client_hint
@@ -50,12 +51,14 @@ class SqlConnector:
         return client_hint(listen, connection)
 
     def explain(self, text: str, connection: Connection) -> Statement:
-        """Classify a batch as the layer would."""
+        """Classify a batch as the layer would, but without the catalog; with its statements and columns as facts."""
+        from connectors.sql.described import described  # noqa: PLC0415 - only the command line asks
         from connectors.sql.tds.request import SqlBatch  # noqa: PLC0415 - the command line asks before it connects
         from connectors.sql.understand import Handles, understand  # noqa: PLC0415
 
         scope = Scope(connection.options.get("database", "master"))
-        return understand(SqlBatch(text), text.encode("utf-16-le"), scope, Handles()).statement
+        understood = understand(SqlBatch(text), text.encode("utf-16-le"), scope, Handles())
+        return replace(understood.statement, facts={**understood.statement.facts, **described(understood.batches[0])})
 
     def execute(self, listen: Listen, connection: Connection, job: Job) -> Iterator[Table]:
         """Run one batch through a session with a real client. Raises DeniedError, UpstreamError."""

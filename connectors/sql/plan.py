@@ -17,6 +17,8 @@ from hoopcli.model.decision import Mask, Method
 _TELLING = frozenset({"keep_first", "keep_last", "hash"})
 #: SET TEXTSIZE cuts such values short: what is last of them is then what the client likes.
 _CUT_BY_TEXTSIZE = frozenset({Layout.PLP, Layout.TEXT})
+#: For a result of a batch that returns none: a trigger's, of which nobody knows what it holds.
+_UNANNOUNCED = Mask("unannounced", fields=("*",))
 HIDDEN = "the text of this message is hidden, because the statement reads masked columns"
 
 
@@ -35,6 +37,10 @@ class FieldMask:
     def apply(self, value: str, max_chars: int | None) -> str | None:
         """The masked form of a value, at most ``max_chars`` long; None for NULL."""
         return self.masking.apply(self.mask, value, max_chars)
+
+    def apply_all(self, values: Sequence[str], max_chars: int | None) -> Sequence[str | None]:
+        """The same for each of many values."""
+        return self.masking.apply_all(self.mask, values, max_chars)
 
 
 class ResultPlan:
@@ -60,6 +66,8 @@ class ResultPlan:
 
     def columns(self, columns: Sequence[Column]) -> Sequence[FieldMask | None]:
         """The mask of each column. Raises BlockedError if the result is not what the statement said."""
+        if self._outputs == () and self.masking.by_column:
+            return [FieldMask(_UNANNOUNCED, self.masking)] * len(columns)
         if not self._touched:
             return [None] * len(columns)
         origins = self._origins([column.name for column in columns])
@@ -81,6 +89,10 @@ class ResultPlan:
     def text(self, value: str) -> tuple[str, Mapping[str, int]]:
         """A value with what the detectors find in it masked, and the counts."""
         return self.masking.detect(value)
+
+    def texts(self, values: Sequence[str]) -> tuple[Sequence[str], Mapping[str, int]]:
+        """The same for each of many values."""
+        return self.masking.detect_all(values)
 
     def stream(self) -> StreamMasker:
         """The same for a value that comes in pieces."""

@@ -164,11 +164,40 @@ def _document(statement: Statement, explanation: Explanation) -> dict[str, Any]:
     }
 
 
+def _columns(statement: Statement, explanation: Explanation) -> list[Any]:
+    """Each column of the result with its sources and the masks that cover them, if the connector tells."""
+    from rich.text import Text  # noqa: PLC0415
+
+    columns = statement.facts.get("columns")
+    if not isinstance(columns, list) or not columns:
+        return []
+    rows = [
+        (
+            each["name"] or "(no name)",
+            "not known" if each["sources"] is None else ", ".join(each["sources"]) or "no table",
+            ", ".join(_masks_of(each["sources"], explanation)) or "none",
+        )
+        for each in columns
+    ]
+    return [output.table(("COLUMN", "COMES FROM", "MASKS"), rows), Text()]
+
+
+def _masks_of(sources: list[str] | None, explanation: Explanation) -> list[str]:
+    """The masks whose columns these may be; those by the look of values are not known beforehand."""
+    from hoopcli.masking.masker import names_column  # noqa: PLC0415
+
+    names = ["*"] if sources is None else sources
+    return [mask.id for mask in explanation.in_force if any(names_column(mask, name) for name in names)]
+
+
 def _print(statement: Statement, explanation: Explanation) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     decision = explanation.decision
     does = [f"{action.verb} {', '.join(filter(None, action.resources))}".strip() for action in statement.actions]
+    statements = statement.facts.get("statements", ())
+    if isinstance(statements, list) and len(statements) > 1:
+        does = [f"{n}. {'; '.join(each['does'])}" for n, each in enumerate(statements, 1)]
     output.show(
         output.fields(
             {
@@ -180,6 +209,7 @@ def _print(statement: Statement, explanation: Explanation) -> None:
             }
         ),
         Text(),
+        *_columns(statement, explanation),
         output.table(
             ("RULE OR MASK", "EFFECT", "", "WHY"),
             [

@@ -81,7 +81,8 @@ class Engine:
     ) -> Explanation:
         """Decide a statement, and say what each rule and mask made of it. Never raises."""
         decision = self.decide(principal, connection, statement, now, reason=reason)
-        return Explanation(decision, *verdicts(self.policy, principal, connection, statement, now, reason))
+        rules, masks = verdicts(self.policy, principal, connection, statement, now, reason)
+        return Explanation(decision, rules, masks, self.masks_for(principal, connection))
 
     def rules_about(
         self, principal: Principal, connection: Connection, pair: Pair, *, exact_case: bool = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hoopcli.model.access import Connection, Principal
-from hoopcli.model.decision import Decision, Effect, Statement
+from hoopcli.model.decision import Decision, Effect, Mask, Statement
 from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
 from hoopcli.policy.inference import predicates
@@ -36,11 +36,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision, and the verdict of each rule and each mask in the order of the document."""
+    """A decision, and the verdict of each rule and each mask in the order of the document.
+
+    ``in_force`` are the masks that hold for the principal, also where the statement is denied.
+    """
 
     decision: Decision
     rules: tuple[Verdict, ...]
     masks: tuple[Verdict, ...]
+    in_force: tuple[Mask, ...] = ()
 
 
 def verdicts(

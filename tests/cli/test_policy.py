@@ -115,3 +115,19 @@ def test_cases(hoop: Hoop, home: Path, effect: str, code: int) -> None:
 def test_the_schema(hoop: Hoop) -> None:
     assert "$schema" in hoop("policy", "schema").json
     assert hoop("policy", "schema", "--json").json == hoop("policy", "schema").json
+
+
+def test_explain_shows_statements_and_where_columns_come_from(hoop: Hoop) -> None:
+    text = "SELECT city, UPPER(ssn), 1 AS one FROM dbo.customers"
+    out = hoop("policy", "explain", "azure-sql", text, "--agent", "claire").out
+    assert "shop.dbo.customers.city" in out
+    assert "(no name)" in out
+    assert "no table" in out
+    facts = hoop("policy", "explain", "azure-sql", f"{text} DELETE FROM dbo.x", "--json").json["facts"]
+    assert [statement["does"] for statement in facts["statements"]] == [
+        ["sql:select shop.dbo.customers"],
+        ["sql:delete shop.dbo.x"],
+    ]
+    assert facts["columns"][1] == {"name": "", "sources": ["shop.dbo.customers.ssn"]}
+    both = hoop("policy", "explain", "azure-sql", "SELECT 1; DROP TABLE dbo.x").out
+    assert "2. sql:drop shop.dbo.x" in both

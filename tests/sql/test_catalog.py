@@ -190,6 +190,13 @@ def test_results_of_views_are_masked_as_their_columns_are(text: str, names: list
     assert plan.message("Conversion failed: 078-05-1120")[0] != "Conversion failed: 078-05-1120"
 
 
+def test_a_result_that_no_statement_announced_is_redacted() -> None:
+    understood = asked("INSERT INTO orders (id) VALUES (1)")
+    for mask, expected in ((Mask("ssn", fields=("ssn",)), "unannounced"), (Mask("shapes", detectors=("email",)), None)):
+        [found] = ResultPlan(Masking([mask], b"k" * 32), understood.batches).columns([Column("a", NVARCHAR)])
+        assert (found and found.id) == expected
+
+
 COLUMNS = [Column("", NVARCHAR)] * 5
 
 
