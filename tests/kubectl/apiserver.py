@@ -111,7 +111,10 @@ def pod(name: str, **labels: str) -> Object:
             "phase": "Running", "podIP": "10.0.0.7",
             "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [
-                {"name": "main", "ready": True, "restartCount": 0, "image": "shop/web:1", "state": {"running": {}}}
+                {
+                    "name": "main", "ready": True, "restartCount": 0, "image": "shop/web:1",
+                    "imageID": "shop/web@sha256:0", "state": {"running": {}},
+                }
             ],
         },
     }  # fmt: skip
