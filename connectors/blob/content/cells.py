@@ -30,7 +30,7 @@ class Cells:
         cells = record.cells
         if record.malformed:
             bare = data[begin : record.end]
-            safe = not self._masks and not any(map(self._masking.suspect, (bare, bare.replace(b'"', b""))))
+            safe = not self._masks and not any(map(self._masking.suspect_text, (bare, bare.replace(b'"', b""))))
             return bare if safe else self.whole(data, begin, record)
         blank = len(cells) == 1 and cells[0][0] == cells[0][1]
         if self._masks and len(cells) != self._width and not blank:

@@ -58,7 +58,7 @@ class Columns:
         return flat.translate(self._show) if quoted else flat
 
     def _suspect(self, flat: bytes, *, quoted: bool) -> bool:
-        return self._masking.suspect(flat.translate(self._show).replace(b'""', b'"') if quoted else flat)
+        return self._masking.suspect_text(flat.translate(self._show).replace(b'""', b'"') if quoted else flat)
 
     def _is_regular(self, flat: bytes) -> bool:
         skeleton = flat.translate(None, self._other)

@@ -127,7 +127,7 @@ class _Table:
 
     def _records(self, data: bytes, pieces: list[bytes], *, final: bool) -> int:
         """Mask record by record; how many bytes that were."""
-        hot = self._masking.suspect(data) or (b'""' in data and self._masking.suspect(data.replace(b'""', b'"')))
+        hot = self._masking.suspect_text(data) or (b'""' in data and self._masking.suspect(data.replace(b'""', b'"')))
         at = 0
         while at < len(data):
             if self._overlong is not None:

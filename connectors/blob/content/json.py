@@ -99,7 +99,7 @@ class JsonMasker:
         if not self._begun and text:
             self._begun = True
             at = int(text.startswith("\ufeff"))
-        hot = self._masking.suspect(text.encode("utf-8"))
+        hot = self._masking.suspect_text(text.encode("utf-8"))
         pieces = [text[:at]]
         while at < len(text):
             at, going_on = self._step(text, at, pieces, hot=hot, final=final)

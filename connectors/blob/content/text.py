@@ -59,7 +59,7 @@ class TextMasker:
             self._context, text = released[0][-_CONTEXT:], released[1] + text
         if self._stream is None:
             text = self._held + text
-            if not self._masking.suspect((self._context + text).encode()):
+            if not self._masking.suspect_text((self._context + text).encode()):
                 return self._pass(text).encode()
             self._stream = self._masking.keeping_stream(self._context)
             self._held = ""
