@@ -114,6 +114,8 @@ class BlobApplication:
         self, exchange: Exchange, asked: Asked, response: Response, terms: Terms, delivery: Delivery
     ) -> Steps[Status]:
         delivery.facts["status"] = response.status
+        if (etag := response.headers.get("etag")) is not None:
+            delivery.facts["etag"] = etag
         if response.status == _UNAUTHORIZED:
             self._credential, self._refused = None, True
         if response.status >= 400:

@@ -352,6 +352,7 @@ class _Read:
         self._delivery.media_type = headers.get("content-type") or self._delivery.media_type
         if (etag := headers.get("etag")) is not None:
             headers = headers.with_("ETag", masked_etag(etag, self._digest))
+            self._delivery.facts["etag"] = headers.get("etag")
         stored = content is not None and content.opaque
         return replace(response, headers=headers if stored else headers.without(*OF_STORED))
 
