@@ -40,6 +40,18 @@ def text_matcher(pattern: str) -> Callable[[str], object]:
     return re.compile(source, re.IGNORECASE | re.DOTALL).fullmatch
 
 
+def paths_overlap(pattern: str, path: str) -> bool:
+    """Whether a pattern and a path with parts that nobody knows (``*``) may mean the same thing. Errs on True."""
+    ours, theirs = pattern.lower().split("/"), path.lower().split("/")
+    for place, (wanted, known) in enumerate(zip(ours, theirs, strict=False), 1):
+        if (wanted == "*" and place == len(ours)) or (known == "*" and place == len(theirs)):
+            return True
+        both_open = "*" in wanted and "*" in known
+        if not (both_open or text_matcher(wanted)(known) or text_matcher(known)(wanted)):
+            return False
+    return len(ours) == len(theirs)
+
+
 def field_matches(pattern: str, name: str) -> bool:
     """Whether a field pattern may mean a name, aligned at the column; errs on True where either is the shorter.
 

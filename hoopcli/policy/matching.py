@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hoopcli.masking.patterns import field_matches, resource_matcher, text_matcher
+from hoopcli.masking.patterns import field_matches, paths_overlap, resource_matcher, text_matcher
 from hoopcli.model.access import Principal
 from hoopcli.model.decision import Effect, Statement
 from hoopcli.policy.schema import Rule, Who
@@ -73,7 +73,8 @@ def resource_matches(rule: Rule, resource: str, *, exact_case: bool = False) -> 
     if any(resource_matcher(pattern, exact_case=exact_case and allows)(resource) for pattern in rule.resources):
         return True
     unknown = "*" in resource and not allows
-    return unknown and any(field_matches(pattern, resource) for pattern in rule.resources)
+    may_mean = paths_overlap if "/" in resource else field_matches
+    return unknown and any(may_mean(pattern, resource) for pattern in rule.resources)
 
 
 def pair_matches(rule: Rule, pair: Pair, *, exact_case: bool = False) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hoopcli.masking.patterns import resource_matcher
+from hoopcli.masking.patterns import paths_overlap, resource_matcher
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,28 @@ from hoopcli.masking.patterns import resource_matcher
 )
 def test_resources(pattern: str, resource: str, matches: bool) -> None:
     assert bool(resource_matcher(pattern)(resource)) is matches
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "overlap"),
+    [
+        ("acme/docs/secret/x.txt", "acme/docs/*", True),
+        ("acme/docs/secret/*", "acme/docs/*", True),
+        ("acme/*/secret/*", "acme/docs/*", True),
+        ("acme/docs/*", "acme/docs/old/*", True),
+        ("acme/docs/s*", "acme/docs/*t", True),
+        ("Acme/DOCS/secret", "acme/docs/*", True),
+        ("*", "acme/docs/*", True),
+        ("acme/other/*", "acme/docs/*", False),
+        ("acme/docs", "acme/docs/*", False),
+        ("prod/secrets/*", "*/secrets/*", True),
+        ("prod/secrets/db", "*/secrets/*", True),
+        ("prod/pods/*", "*/secrets/*", False),
+        ("prod/secrets/db/x", "*/secrets/db", False),
+    ],
+)
+def test_what_a_path_with_unknown_parts_may_mean(pattern: str, path: str, overlap: bool) -> None:
+    assert paths_overlap(pattern, path) is overlap
 
 
 def test_case() -> None:

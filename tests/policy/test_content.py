@@ -106,3 +106,14 @@ def test_whether_a_condition_asks_for_the_upload() -> None:
     only_bot = CARDS.replace("id: cards,", "id: cards, principals: {subjects: [bot]},")
     assert not Engine(load("version: 1\n" + only_bot)).asks_about("upload", ANN, DB, [WRITE])
     assert Engine(load("version: 1\n" + only_bot)).asks_about("upload", BOT, DB, [WRITE])
+
+
+@pytest.mark.parametrize("denied", ["acme/c/secret/x", "acme/c/secret/*", "acme/*/secret/*", "acme/c/s*"])
+def test_what_reaches_all_below_a_path_is_denied_where_anything_below_it_is(denied: str) -> None:
+    rules = (
+        "rules:\n- {id: r, effect: allow, resources: ['acme/c', 'acme/c/*']}\n"
+        f"- {{id: d, effect: deny, resources: ['{denied}']}}\n"
+    )
+    tree = Action("blob:delete-container", ("acme/c", "acme/c/*"))
+    assert decide(rules, tree).rule == "d"
+    assert decide(rules, Action("blob:delete", ("acme/c/public",))).rule == "r"
