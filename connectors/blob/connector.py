@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from connectors.blob.application import BlobApplication
 from connectors.blob.hint import client_hint
@@ -29,7 +29,7 @@ class BlobConnector:
     kind = "blob"
     verbs = VERBS
     discharges = frozenset({Mask.kind})
-    alpn = ("http/1.1",)
+    alpn: Sequence[str] = ("http/1.1",)
 
     def target(self, connection: Connection) -> Target:
         """Validate a connection's options. Raises UsageError naming the option."""

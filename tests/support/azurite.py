@@ -1,7 +1,9 @@
-"""Azurite, Microsoft's emulator of Blob Storage, as the real upstream of tests."""
+"""Azurite, Microsoft's emulator of Blob Storage, as the real upstream of tests; or any account that is named."""
 
 from __future__ import annotations
 
+import os
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 
 from hoopcli.model.access import Connection
 from tests.support.ports import free_port, listens
@@ -19,7 +22,15 @@ from tests.support.waiting import eventually
 #: The account and key that the emulator publishes.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+#: The connection string of an account that tests use instead of the emulator.
+NAMED = "HOOP_TEST_BLOB"
 _PROGRAM = Path(__file__).parents[1] / "end_to_end/node/node_modules/.bin/azurite-blob"
+
+
+def connection_string(account: str, key: str, endpoint: str) -> str:
+    """What clients take to reach an account with its key."""
+    scheme = endpoint.partition(":")[0]
+    return f"DefaultEndpointsProtocol={scheme};AccountName={account};AccountKey={key};BlobEndpoint={endpoint};"
 
 
 @dataclass(frozen=True)
@@ -36,13 +47,49 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        return f"DefaultEndpointsProtocol={self.scheme};AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={self.endpoint};"
+        return connection_string(ACCOUNT, KEY, self.endpoint)
 
     def options(self, **more: str) -> dict[str, str]:
         return {"account": ACCOUNT, "endpoint": self.endpoint, "auth": "key", "secret": "env:UNUSED", **more}
 
     def connection(self) -> Connection:
         return Connection("azure-blob", "blob", self.options())
+
+    def mark(self) -> int:
+        """Where the log ends now."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def heard_since(self, mark: int) -> str:
+        """What the log says since then."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(mark)
+            return log.read().decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Store:
+    """An account with a container of the tests' own. ``emulator`` is it, where it is one."""
+
+    account: str
+    key: str
+    endpoint: str
+    container: str
+    emulator: Azurite | None = None
+
+    @property
+    def connection_string(self) -> str:
+        return connection_string(self.account, self.key, self.endpoint)
+
+    def options(self) -> dict[str, str]:
+        return {"account": self.account, "endpoint": self.endpoint, "auth": "key", "secret": "env:UNUSED"}
+
+    def policy(self, text: str) -> str:
+        """A policy about the emulator's container ``docs``, about this one."""
+        return text.replace(f"{ACCOUNT}/docs", f"{self.account}/{self.container}").replace(
+            f'"{ACCOUNT}"', f'"{self.account}"'
+        )
 
 
 @contextmanager
@@ -66,3 +113,28 @@ def azurite(*, certificate: tuple[Path, Path] | None = None, in_memory: bool = T
         finally:
             process.terminate()
             process.wait(20)
+
+
+@contextmanager
+def blob_store() -> Iterator[Store]:
+    """The account that ``HOOP_TEST_BLOB`` names, else an emulator's, with an empty container until the block ends."""
+    if text := os.environ.get(NAMED):
+        named = dict(part.partition("=")[::2] for part in text.split(";") if part)
+        account = named["AccountName"]
+        endpoint = named.get("BlobEndpoint") or f"https://{account}.blob.{named['EndpointSuffix']}"
+        container = f"hoop-test-{secrets.token_hex(4)}"
+        with _with_container(Store(account, named["AccountKey"], endpoint.rstrip("/"), container)) as store:
+            yield store
+    else:
+        with azurite() as emulator, _with_container(Store(ACCOUNT, KEY, emulator.endpoint, "docs", emulator)) as store:
+            yield store
+
+
+@contextmanager
+def _with_container(store: Store) -> Iterator[Store]:
+    with BlobServiceClient.from_connection_string(store.connection_string) as direct:
+        direct.create_container(store.container)
+        try:
+            yield store
+        finally:
+            direct.delete_container(store.container)
