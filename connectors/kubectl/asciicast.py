@@ -6,7 +6,6 @@ Events are ``o`` (output), ``i`` (input), ``r`` (resize, as ``80x24``) and ``m``
 from __future__ import annotations
 
 import codecs
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -58,18 +57,13 @@ def encode_event(event: CastEvent) -> bytes:
 
 
 class CastRecorder:
-    """Writes a recording and keeps the begin of it, in whole lines, up to ``limit`` bytes.
-
-    ``size`` and ``digest`` are of all of it, also of what was not kept.
-    """
+    """Writes a recording of at most ``limit`` bytes, in whole lines; ``kept_all`` says whether all of it is there."""
 
     def __init__(self, header: CastHeader, limit: int) -> None:
         self._limit = limit
         self._kept = bytearray()
-        self._sha256 = hashlib.sha256()
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
         self._time = 0.0
-        self.size = 0
         self.kept_all = True
         self._write(encode_header(header))
 
@@ -77,11 +71,6 @@ class CastRecorder:
     def kept(self) -> bytes:
         """The part that is kept: a recording by itself."""
         return bytes(self._kept)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the whole recording so far, in hex."""
-        return self._sha256.hexdigest()
 
     def output(self, time: float, data: bytes, source: str = "stdout") -> None:
         """Bytes of one source that were shown. What is not UTF-8 becomes U+FFFD."""
@@ -105,6 +94,8 @@ class CastRecorder:
             self._text(time, "i" if source == "stdin" else "o", b"", source, final=True)
 
     def _text(self, time: float, code: str, data: bytes, source: str, *, final: bool = False) -> None:
+        if not self.kept_all:
+            return
         decoder = self._decoders.setdefault(source, codecs.getincrementaldecoder("utf-8")("replace"))
         if text := decoder.decode(data, final):
             self._event(time, code, text)
@@ -114,8 +105,6 @@ class CastRecorder:
         self._write(encode_event(CastEvent(self._time, code, data)))
 
     def _write(self, line: bytes) -> None:
-        self.size += len(line)
-        self._sha256.update(line)
         self.kept_all = self.kept_all and len(self._kept) + len(line) <= self._limit
         if self.kept_all:
             self._kept += line

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 
 import pytest
@@ -33,8 +32,6 @@ def test_a_recording_is_read_as_it_was_written() -> None:
         CastEvent(2.0, "m", "ls"),
     ]
     assert recorder.kept_all
-    assert recorder.size == len(recorder.kept)
-    assert recorder.digest == hashlib.sha256(recorder.kept).hexdigest()
 
 
 @given(st.binary(max_size=60), st.integers(1, 7))
@@ -47,7 +44,7 @@ def test_characters_may_be_cut_anywhere(data: bytes, step: int) -> None:
     assert "".join(event.data for event in events) == data.decode("utf-8", "replace")
 
 
-def test_only_whole_lines_are_kept_up_to_the_limit_and_all_is_counted() -> None:
+def test_only_whole_lines_are_kept_up_to_the_limit() -> None:
     recorder = CastRecorder(HEADER, len(encode_header(HEADER)) + 60)
     recorder.output(1, b"a" * 20)
     recorder.output(2, b"b" * 100)
@@ -55,8 +52,6 @@ def test_only_whole_lines_are_kept_up_to_the_limit_and_all_is_counted() -> None:
     assert not recorder.kept_all
     _, events = read_cast(recorder.kept)
     assert [event.data for event in events] == ["a" * 20], "and nothing after what did not fit"
-    assert recorder.size > len(recorder.kept) + 100
-    assert recorder.digest != hashlib.sha256(recorder.kept).hexdigest()
 
 
 def test_a_clock_that_is_set_back_does_not_spoil_it() -> None:

@@ -3,7 +3,8 @@
 ``StreamMasker`` holds back the last few hundred characters, for a secret may begin in them. On a terminal that would be
 the prompt. So after a moment of quiet ``show`` gives them but for a tail that looks like the begin of a secret
 (``prefixes``), and what is found later to have begun in the shown part is masked from there on. In any other respect
-the result is that of ``StreamMasker``: without a ``show`` in between, the very same.
+the result is that of ``StreamMasker``: without a ``show`` in between, the very same. A secret that a program encodes,
+or that escape sequences interrupt, is not found: what may run is for the policy to say, not for a detector.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from connectors.kubectl.streams.prefixes import held_from
+from hoopcli.masking.detectors import Detector
 from hoopcli.masking.folding import Folded, fold, plain
 from hoopcli.masking.prefilter import Prefilter
 from hoopcli.masking.scan import Span, StreamMasker, Watch, Writer
@@ -20,6 +22,9 @@ from hoopcli.masking.scan import Span, StreamMasker, Watch, Writer
 _ESCAPED = "surrogateescape"
 # Masked at once: where there is something to find, no more than this is looked at closely.
 _SLICE = 4 * 1024
+# How many characters of a text one of its folded form may stand for, and how many of those a look behind may need.
+_MOST_FOLDED = 5
+_CONTEXT = 80
 
 
 class _EchoWriter(Writer):
@@ -52,6 +57,9 @@ class _EchoWriter(Writer):
 
 class EchoMasker(StreamMasker):
     """Masks a text that comes in pieces, and gives at ``show`` what it can of that which it holds back.
+
+    Bytes that are no UTF-8 are lone surrogates in it, as ``surrogateescape`` makes them. Where nothing can be found the
+    text is passed over, at a fraction of the cost of looking for everything.
 
     With ``same_length`` the masked text has as many bytes of UTF-8 as the text, so that formats with lengths (a tar
     archive) stay whole.
@@ -93,19 +101,52 @@ class EchoMasker(StreamMasker):
         self._echo.restart()
         return rest
 
-    def _scan(self, as_is: Folded, folded: Folded, safe: int, *, final: bool = False) -> str:
-        """The same as looking for everything, at a fraction of the cost where there is nothing to find."""
-        busy = bool(self._spans) or any(state.growing for state in self._states)
-        if busy or self._prefilter.suspect(self._text.encode("utf-8", "surrogatepass")):
-            return super()._scan(as_is, folded, safe, final=final)
+    def feed(self, text: str) -> str:
+        """Take a piece of text; return what of all so far can be delivered."""
+        if not self._watches:
+            return text
+        self._text += text
+        return self._pass_over() if self._is_harmless() else super().feed("")
+
+    def _is_harmless(self) -> bool:
+        """Whether nothing can be found in all the text at hand."""
+        busy = self._spans or any(state.growing for state in self._states)
+        return not busy and not self._prefilter.suspect(self._text.encode("utf-8", _ESCAPED))
+
+    def _pass_over(self) -> str:
+        """Deliver what ``feed`` would of a harmless text, without looking for anything."""
+        begin = max(0, len(self._text) - _MOST_FOLDED * self._hold)
+        tail = fold(self._text[begin:])
+        if len(tail.text) <= self._hold:
+            return ""
+        shown = self._skip(begin + tail.at(len(tail.text) - self._hold))
+        self._cut(plain(self._text), context=_MOST_FOLDED * _CONTEXT)
+        return shown
+
+    def _skip(self, safe: int) -> str:
         for state in self._states:
             state.resume = max(state.resume, safe)
         return self._echo.write(self._text, [], safe)
 
-    def _cut(self, folded: Folded) -> None:
-        """Forget only what was also looked at, though more of it may have been shown."""
+    def _scan(self, as_is: Folded, folded: Folded, safe: int, *, final: bool = False) -> str:
+        if self._is_harmless():
+            return self._skip(safe)
+
+        def may_find(detector: Detector) -> object:
+            return detector.quick(folded.text if detector.folds else as_is.text)
+
+        every = self._states
+        self._states = [state for state in every if state.growing or may_find(state.watch.detector)]
+        shown = super()._scan(as_is, folded, safe, final=final)
+        self._states = every
+        for state in every:
+            state.resume = state.resume if state.growing else max(state.resume, min(safe, len(self._text)))
+        return shown
+
+    def _cut(self, folded: Folded, *, context: int = 0) -> None:
+        """Forget only what was also looked at, though more of it may have been shown; keep more to look back at."""
         shown, length = self._echo.done, len(self._text)
-        self._echo.done = min(shown, *(state.resume for state in self._states))
+        self._echo.done = max(0, min(shown, *(state.resume for state in self._states)) - context)
         super()._cut(folded)
         cut = length - len(self._text)
         self._echo.done = shown - cut

@@ -23,8 +23,8 @@ class ExecRecord:
     """Records a stream as it goes.
 
     ``commands`` is for terminals: each command line becomes a marker. ``typed`` keeps the input, masked; without it no
-    input is kept. ``archives`` list what is copied over a channel. ``size`` and ``digest`` are of every byte of output
-    that was delivered, in the order of delivery.
+    input is kept. ``archives`` list what is copied over a channel, which then is not in the recording. ``size`` and
+    ``digest`` are of every byte of output that was delivered, in the order of delivery.
     """
 
     cast: CastRecorder
@@ -45,9 +45,10 @@ class ExecRecord:
         """Bytes that are delivered to the client."""
         self.size += len(data)
         self._sha256.update(data)
-        self.cast.output(time, data, channel.name.lower())
         if channel in self.archives:
             self.archives[channel].feed(data)
+            return
+        self.cast.output(time, data, channel.name.lower())
         if self.commands and channel is Channel.STDOUT:
             for command in self.commands.shown(self._shown.decode(data)):
                 self.cast.marker(time, command)

@@ -49,7 +49,7 @@ class Session:
             CastRecorder(CastHeader(80, 24, 0), 1_000_000),
             Commands() if tty else None,
             MaskedBytes(EchoMasker(WATCHES, b"")) if typed else None,
-            {Channel.STDIN: TarList(), Channel.STDOUT: TarList()},
+            {Channel.STDIN: TarList(), Channel.STDOUT: TarList()} if same_length else {},
         )
         outputs = (Channel.STDOUT, Channel.STDERR)
         self.stream = ExecStream(
