@@ -10,6 +10,7 @@ from connectors.sql.expand import expand, tables_of
 from connectors.sql.tds.headers import AUTOCOMMIT
 from connectors.sql.tds.packet import MessageReader, PacketType, Status, packetize
 from connectors.sql.tds.request import Request, RpcRequest, SqlBatch, encode_request
+from connectors.sql.tsql.names import Scope, segment
 from connectors.sql.understand import Understood
 from connectors.sql.upstream import LoggedIn
 from hoopcli.errors import ProtocolError
@@ -32,8 +33,8 @@ class CatalogReader:
         self._read_at: datetime | None = None
         self._changed = False
 
-    def prepare(self, understood: Understood, request: Request, resets: Status) -> Steps[Understood]:
-        """Say what a request reads, having asked for what is not known of it."""
+    def prepare(self, understood: Understood, request: Request, resets: Status, scope: Scope) -> Steps[Understood]:
+        """Say what a request reads in a session, having asked for what is not known of it."""
         tables = tables_of(understood)
         if not tables:
             return understood
@@ -42,7 +43,7 @@ class CatalogReader:
             self._read_at = self._now()
         asked: set[str] = set()
         while (database := self._catalog.missing(tables, asked)) and len(asked) < _MOST_DATABASES:
-            yield from self._ask(database, request, resets)
+            yield from self._ask(database, request, resets, here=database == segment(scope.database))
             asked.add(database)
         return expand(understood, self._catalog)
 
@@ -59,10 +60,10 @@ class CatalogReader:
         if unseen or not _DEFINING.isdisjoint(verbs) or (self._changed and "sql:transaction" in verbs):
             self.forget()
 
-    def _ask(self, database: str, request: Request, resets: Status) -> Steps[None]:
+    def _ask(self, database: str, request: Request, resets: Status, *, here: bool) -> Steps[None]:
         """Ask for one database. It is asked as the client's own request will be: reset, and in its transaction."""
         headers = request.headers if isinstance(request, SqlBatch | RpcRequest) else AUTOCOMMIT
-        _, payload = encode_request(question(database, headers))
+        _, payload = encode_request(question(database, headers, here=here))
         yield self._upstream.send(packetize(PacketType.RPC, [payload], self._packet_size, resets))
         reader = MessageReader(ANSWER_LIMIT, packet_size=self._packet_size)
         message = yield from self._upstream.message(reader)

@@ -27,23 +27,26 @@ _OBJECTS = "('U', 'V', 'SN')"
 #: Five columns each: the kind, the schema, the name, a column's name, and a definition or another name.
 _QUESTION = f"""{_OPTIONS}
 SELECT RTRIM(o.type), s.name, o.name, '', m.definition
-FROM {{db}}.sys.objects AS o JOIN {{db}}.sys.schemas AS s ON s.schema_id = o.schema_id
-LEFT JOIN {{db}}.sys.sql_modules AS m ON m.object_id = o.object_id WHERE o.type IN ('U', 'V')
+FROM {{db}}sys.objects AS o JOIN {{db}}sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN {{db}}sys.sql_modules AS m ON m.object_id = o.object_id WHERE o.type IN ('U', 'V')
 SELECT 'SN', s.name, y.name, '', y.base_object_name
-FROM {{db}}.sys.synonyms AS y JOIN {{db}}.sys.schemas AS s ON s.schema_id = y.schema_id
-SELECT 'C', s.name, o.name, c.name, c.definition FROM {{db}}.sys.computed_columns AS c
-JOIN {{db}}.sys.objects AS o ON o.object_id = c.object_id JOIN {{db}}.sys.schemas AS s ON s.schema_id = o.schema_id
+FROM {{db}}sys.synonyms AS y JOIN {{db}}sys.schemas AS s ON s.schema_id = y.schema_id
+SELECT 'C', s.name, o.name, c.name, c.definition FROM {{db}}sys.computed_columns AS c
+JOIN {{db}}sys.objects AS o ON o.object_id = c.object_id JOIN {{db}}sys.schemas AS s ON s.schema_id = o.schema_id
 SELECT 'H', hs.name, h.name, s.name, t.name
-FROM {{db}}.sys.tables AS t JOIN {{db}}.sys.schemas AS s ON s.schema_id = t.schema_id
-JOIN {{db}}.sys.tables AS h ON h.object_id = t.history_table_id
-JOIN {{db}}.sys.schemas AS hs ON hs.schema_id = h.schema_id
-SELECT '{_COUNT}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}.sys.objects WHERE type IN {_OBJECTS}"""  # noqa: S608 - the name is delimited
+FROM {{db}}sys.tables AS t JOIN {{db}}sys.schemas AS s ON s.schema_id = t.schema_id
+JOIN {{db}}sys.tables AS h ON h.object_id = t.history_table_id
+JOIN {{db}}sys.schemas AS hs ON hs.schema_id = h.schema_id
+SELECT '{_COUNT}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}sys.objects WHERE type IN {_OBJECTS}"""  # noqa: S608 - the name is delimited
 
 
-def question(database: str, headers: Headers) -> RpcRequest:
-    """The request that asks for the catalog of a database, named by its segment, within the client's transaction."""
+def question(database: str, headers: Headers, *, here: bool = False) -> RpcRequest:
+    """The request that asks for the catalog of a database, named by its segment, within the client's transaction.
+
+    ``here`` says that it is the session's own, which is not named: its name may differ in case from its segment.
+    """
     name = database if database.startswith("[") else f"[{database}]"
-    text = Parameter(_NVARCHAR_MAX, _QUESTION.format(db=name))
+    text = Parameter(_NVARCHAR_MAX, _QUESTION.format(db="" if here else f"{name}."))
     return RpcRequest((RpcCall(proc_id=ProcId.SP_EXECUTESQL, parameters=(text,)),), headers)
 
 

@@ -78,7 +78,7 @@ class Exchanges:
         understood = understand(request, message.payload, self._scope, self._handles, self._announced)
         self._announced = ()
         if self._catalog is not None:
-            understood = yield from self._catalog.prepare(understood, request, message.status & _RESETS)
+            understood = yield from self._catalog.prepare(understood, request, message.status & _RESETS, self._scope)
         reply = yield from self._authorize(understood)
         match reply:
             case Permit():

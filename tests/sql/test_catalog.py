@@ -259,4 +259,5 @@ def test_a_question_is_known_again_and_names_the_database_safely() -> None:
     assert is_question(asked_for)
     assert "[a]]b].sys.objects" in str(asked_for.calls[0].parameters[0].value)
     assert "[shop].sys.objects" in str(question("shop", AUTOCOMMIT).calls[0].parameters[0].value)
+    assert "FROM sys.objects" in str(question("shop", AUTOCOMMIT, here=True).calls[0].parameters[0].value)
     assert not is_question(SqlBatch("SELECT 1"))
