@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from connectors.blob.asked import Asked
 from connectors.blob.content.etag import masked_etag, masks_digest
 from connectors.blob.delivery import Delivery
 from connectors.blob.listing import ListingRules
 from connectors.blob.listing_json import listing_of
+from connectors.blob.markers import Markers
 from connectors.blob.reference import Answer
 from connectors.http.exchange import Exchange
 from connectors.http.message import Headers, Response
@@ -19,6 +21,7 @@ from hoopcli.sansio.events import Permit
 from hoopcli.sansio.layer import Steps
 from hoopcli.spi import LayerContext
 
+_CONTINUATION = "x-ms-continuation"
 _LONGEST_DOCUMENT = 4 << 20
 #: Headers of answers that hold words of users, beside metadata.
 _FREE = frozenset(
@@ -100,6 +103,7 @@ class Listings:
 
     def __init__(self, context: LayerContext, endpoint: Callable[[Exchange], str]) -> None:
         self._context = context
+        self.markers = Markers(context.secret)
         self._endpoint = endpoint
 
     def pass_on(
@@ -111,6 +115,8 @@ class Listings:
         page = listing_of(operation.answer, rules, address.container, self._endpoint(exchange))
         delivery.media_type = response.headers.get("content-type") or "application/xml"
         headers = headers_for(response, terms.masking, delivery).without("content-length", *OF_STORED)
+        if (marker := headers.get(_CONTINUATION)) is not None:
+            headers = headers.with_(_CONTINUATION, self.markers.seal(marker, asked.resource))
         yield from exchange.begin(Response(response.status, response.reason, headers))
         while (data := (yield from exchange.upstream_chunk())) is not None:
             if shown := page.feed(data):
@@ -150,4 +156,5 @@ class Listings:
             return masked_etag(value, masks_digest(masks, terms.masking))
 
         rewritten = frozenset({"Etag", "etag", "Content-MD5", "Content-CRC64"})
-        return ListingRules(visible, visible_below, mask, rewrite, rewritten)
+        seal = partial(self.markers.seal, resource=asked.resource)
+        return ListingRules(visible, visible_below, mask, rewrite, rewritten, seal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from connectors.blob.address import parse
@@ -104,6 +105,8 @@ class BlobApplication:
         terms = Terms.of(self._context, permit, asked.resource)
         if terms.masks:
             asked = conditions_translated(asked, terms)
+        if operation.answer in LISTINGS:
+            asked = replace(asked, address=self._listings.markers.opened(asked.address))
         sign = yield from self._signer(exchange)
         if terms.masks and operation.answer in {Answer.CONTENT, Answer.DERIVED, Answer.PROPERTIES}:
             return (yield from self._reading.run(exchange, asked, terms, delivery, sign))

@@ -1,7 +1,7 @@
 """Listings without what the principal may not see: entries dropped, names and metadata masked, page by page.
 
 The XML of List Containers, List Blobs and Find Blobs by Tags streams through: entries that stay are the upstream's own
-bytes but for the values that change, and no more than one entry is held. Continuation markers stay as they are. What is
+bytes but for the values that change, and no more than one entry is held. Continuation markers are sealed. What is
 not in the reference's form (a document type, a comment, an unknown element around the entries) is refused whole.
 """
 
@@ -21,6 +21,7 @@ _LONGEST_ENTRY = 1 << 20
 _ROOT = "EnumerationResults"
 _ENTRIES = {"Blobs": frozenset({"Blob", "BlobPrefix"}), "Containers": frozenset({"Container"})}
 _AROUND = frozenset({"Prefix", "Marker", "MaxResults", "Delimiter", "StartFrom", "EndBefore", "Where", "NextMarker"})
+_MARKERS = frozenset({"Marker", "NextMarker"})
 _TAG = re.compile(rb"""<[\w:.-]+(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*>""")
 _LIST_DEPTH, _ENTRY_DEPTH, _FIELD_DEPTH, _VALUE_DEPTH = range(1, 5)
 _NO_LEAF = -1
@@ -45,7 +46,7 @@ class ListingRules:
     ``visible`` takes a container and a name (empty for the container itself), ``visible_below`` a container and a
     prefix: whether anything under it may be visible. ``mask`` takes what a value is (``name``, a metadata key, a tag's
     key, a property) and the value. ``rewrite`` is asked for the ``rewritten`` properties of an entry, by its name, the
-    property and its value; None leaves the property out.
+    property and its value; None leaves the property out. ``seal`` writes a continuation marker as clients may have it.
     """
 
     visible: Callable[[str, str], bool]
@@ -53,6 +54,7 @@ class ListingRules:
     mask: Callable[[str, str], str] = lambda _what, value: value
     rewrite: Callable[[str, str, str], str | None] = lambda _name, _property, value: value
     rewritten: frozenset[str] = frozenset()
+    seal: Callable[[str], str] = lambda marker: marker
 
 
 class Listing(Protocol):
@@ -155,6 +157,7 @@ class XmlListing:
                 raise ProtocolError(f"the upstream's listing has an element {tag} that is not in the reference")
             self._list = _ENTRIES.get(tag, frozenset())
             self._pass_until(self._parser.CurrentByteIndex)
+            self._text.clear()
         else:
             self._start_root(tag, self._parser.CurrentByteIndex, attributes)
 
@@ -202,9 +205,18 @@ class XmlListing:
                 self._leaf = _NO_LEAF
         elif depth == _ENTRY_DEPTH:
             self._end_entry()
+        elif depth == _LIST_DEPTH and tag in _MARKERS:
+            self._end_marker(tag)
         else:
             self._list = frozenset()
             self._pass_until(self._parser.CurrentByteIndex)
+
+    def _end_marker(self, tag: str) -> None:
+        """Seal a marker; all before it has been passed on."""
+        if marker := "".join(self._text):
+            end = self._end_of_tag()
+            self._out.append(f"<{tag}>{escape(self._rules.seal(marker))}</{tag}>".encode())
+            self._skip_until(end)
 
     def _end_leaf(self, entry: _Entry, depth: int, tag: str) -> None:
         raw = "".join(self._text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from connectors.blob.content.forms import edited, form
 from connectors.blob.content.records import Record
+from hoopcli.masking.keeping import Edit
 from hoopcli.masking.masker import Masking
 from hoopcli.model.decision import Mask
 
@@ -60,23 +61,28 @@ class Cells:
     def masked(self, mask: Mask, raw: bytes) -> bytes:
         """A cell of a masked column."""
         quoted = raw.startswith(b'"')
-        inner = raw[1:-1] if quoted else raw
-        if not inner:
+        room = len(raw) - 2 if quoted else len(raw)
+        if not room:
             return raw
         self._masked[mask.id] += 1
-        value = (inner.replace(b'""', b'"') if quoted else inner).decode()
-        shown = form(self._masking, mask, value, len(inner)).encode()
+        shown = form(self._masking, mask, said(raw), room).encode()
         return b'"' + shown + b'"' if quoted else shown
 
     def looked_at(self, raw: bytes) -> bytes:
         """A cell of another column: what detectors find in it is masked."""
-        quoted = raw.startswith(b'"')
-        text = (raw[1:-1].replace(b'""', b'"') if quoted else raw).decode()
+        text = said(raw)
         edits, counts = self._masking.edits(text)
-        if not edits:
-            return raw
+        return self.edited(raw, text, edits, counts) if edits else raw
+
+    def edited(self, raw: bytes, text: str, edits: Sequence[Edit], counts: Mapping[str, int]) -> bytes:
+        """A cell that says ``text`` with edits made."""
         self._masked.update(counts)
-        shown = edited(
-            self._masking, text, edits, lambda a, b: text[a:b].replace('"', '""') if quoted else text[a:b]
-        ).encode()
-        return b'"' + shown + b'"' if quoted else shown
+        if not raw.startswith(b'"'):
+            return edited(self._masking, text, edits, lambda begin, end: text[begin:end]).encode()
+        shown = edited(self._masking, text, edits, lambda begin, end: text[begin:end].replace('"', '""'))
+        return b'"' + shown.encode() + b'"'
+
+
+def said(raw: bytes) -> str:
+    """What a cell says that is not malformed."""
+    return (raw[1:-1].replace(b'""', b'"') if raw.startswith(b'"') else raw).decode()

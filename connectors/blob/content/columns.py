@@ -7,15 +7,41 @@ Delimiters and line breaks within quotes are exchanged for control characters me
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
-from connectors.blob.content.cells import Cells
+from connectors.blob.content.cells import Cells, said
 from connectors.blob.content.forms import ColumnForm, column_form
 from hoopcli.masking.masker import Masking
 from hoopcli.model.decision import Mask
 
 _STAND_INS = b"\x01\x02\x03"
+
+
+class _Gap:
+    """What is between the cells of one column: of regular records, without quotes."""
+
+    def __init__(self, delimiter: bytes, line_break: bytes, number: int, width: int) -> None:
+        mark, end = re.escape(delimiter), line_break[-1:]
+        before = b"[^%b]*+%b" % (mark, mark) * number
+        after = b"%b[^%b]*+%b" % (mark, end, end) if number < width - 1 else line_break
+        self._before = re.compile(before)
+        self._gap = re.compile(b"(" + after + before + b")")
+        self._end = delimiter if number < width - 1 else line_break
+
+    def split(self, flat: bytes) -> list[bytes]:
+        """What is before the first cell, the cell, what is between, the next cell and so on; what is after the last."""
+        first = self._before.match(flat)
+        begin = first.end() if first else 0
+        pieces = [flat[:begin], *self._gap.split(flat[begin:])]
+        if len(pieces[-1]):
+            last = pieces.pop()
+            end = last.index(self._end)
+            pieces += (last[:end], last[end:])
+        else:
+            pieces.pop()
+        return pieces
 
 
 class Columns:
@@ -40,6 +66,7 @@ class Columns:
         self._forms: Mapping[int, ColumnForm] = {n: column_form(masking, mask) for n, mask in masks.items()}
         self._unit = delimiter * (width - 1) + line_break
         self._other = bytes(set(range(256)) - set(delimiter + b"\r\n"))
+        self._gaps = {n: _Gap(delimiter, line_break, n, width) for n in masks} if len(masks) == 1 else {}
         self._edges = frozenset(delimiter + b"\r\n")
         self._hide = bytes.maketrans(delimiter + b"\r\n", _STAND_INS)
         self._show = bytes.maketrans(_STAND_INS, delimiter + b"\r\n")
@@ -80,20 +107,13 @@ class Columns:
         return b'"'.join(parts)
 
     def _one_column(self, flat: bytes) -> bytes:
-        """The block with its one masked column masked, split no further than to it."""
+        """The block with its one masked column masked, cut only around its cells."""
         ((number, mask),) = self._masks.items()
-        delimiter, last = self._delimiter, self._width - 1 - number
-        rows = flat.split(self._break)
-        rows.pop()
-        split = [row.split(delimiter, number + 1) for row in rows] if number <= last else None
-        at = number if split is not None else -last - 1
-        parts = split if split is not None else [row.rsplit(delimiter, last + 1) for row in rows]
-        values = [row[at] for row in parts]
-        for row, shown in zip(parts, self._forms[number](values), strict=True):
-            row[at] = shown
+        pieces = self._gaps[number].split(flat)
+        values = pieces[1::2]
+        pieces[1::2] = self._forms[number](values)
         self._masked[mask.id] += len(values) - values.count(b"")
-        parts.append([b""])
-        return self._break.join([delimiter.join(row) for row in parts])
+        return b"".join(pieces)
 
     def _all_columns(self, flat: bytes, *, quoted: bool) -> bytes:
         cells = self._split(flat)
@@ -110,16 +130,20 @@ class Columns:
     def _looked_at(self, flat: bytes, *, quoted: bool) -> bytes:
         """The block with what detectors find in it masked. Columns in which they find nothing are left alone."""
         cells = self._split(flat)
-        look = self._look_within if quoted else self._cells.looked_at
         for number in set(range(self._width)) - set(self._masks):
             step = slice(number, None, self._width + 1)
             values = cells[step]
             if self._suspect(b"\n".join(values), quoted=quoted):
-                cells[step] = [look(value) for value in values]
+                cells[step] = self._looked_into(values, quoted=quoted)
         return self._joined(cells)
 
-    def _look_within(self, flat: bytes) -> bytes:
-        return self._cells.looked_at(flat.translate(self._show)).translate(self._hide)
+    def _looked_into(self, values: list[bytes], *, quoted: bool) -> list[bytes]:
+        raws = [value.translate(self._show) for value in values] if quoted else values
+        texts = [said(raw) for raw in raws]
+        for place, edits, counts in self._masking.edits_all(texts):
+            shown = self._cells.edited(raws[place], texts[place], edits, counts)
+            values[place] = shown.translate(self._hide) if quoted else shown
+        return values
 
     def _split(self, flat: bytes) -> list[bytes]:
         """All cells of the block, and after those of each record its line break."""

@@ -18,6 +18,8 @@ _STARS = b"*" * _SHORT
 _REDACTED = [(b"[redacted]" if size >= 10 else b"").ljust(size, b"*") for size in range(_SHORT)]
 # What a form may keep of a value, but for what has a meaning of its own in CSV or JSON.
 _SPECIAL = re.compile(r'["\\,;|\t\r\n]')
+# What it keeps as it is.
+_PLAIN = bytes(each for each in range(0x20, 0x7F) if not _SPECIAL.match(chr(each)))
 
 
 def form(masking: Masking, mask: Mask, value: str, room: int) -> str:
@@ -57,9 +59,12 @@ def _redacted(values: Sequence[bytes]) -> list[bytes]:
 
 
 def _keep_last(count: int, masking: Masking, mask: Mask, values: Sequence[bytes]) -> list[bytes]:
-    joined = b"".join(values)
-    if not joined.isascii() or _SPECIAL_BYTES.search(joined):
+    if b"".join(values).translate(None, _PLAIN):
         return _one_by_one(masking, mask, values)
+    sizes = set(map(len, values))
+    if len(sizes) == 1 and 2 * count <= (size := sizes.pop()) < _SHORT:
+        hidden = _STARS[: size - count]
+        return [hidden + value[-count:] for value in values]
     twice = 2 * count
     return [
         _STARS[: size - count] + value[-count:]
@@ -67,7 +72,3 @@ def _keep_last(count: int, masking: Masking, mask: Mask, values: Sequence[bytes]
         else form(masking, mask, value.decode(), size).encode()
         for value in values
     ]
-
-
-# Whatever a kept character is shown as another one for: the special ones, and those that are not printable.
-_SPECIAL_BYTES = re.compile(rb'["\\,;|\x00-\x1f\x7f]')

@@ -29,7 +29,13 @@ _NULL = "null"
 _TOKEN = re.compile(
     r'[ \t\n\r]*+(?:(?P<string>"(?:[^"\\\x00-\x1f]++|\\.)*+")|(?P<mark>[{}\[\],:])|(?P<word>[-+.\w]++)|(?P<end>\Z))'
 )
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|NaN|-?Infinity", re.ASCII)
+_DIGITS = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+_NUMBER = re.compile(rf"{_DIGITS}|NaN|-?Infinity", re.ASCII)
+# Most of a document: a key without escapes and its value, or a value in an array, and the comma after it.
+_VALUE = rf'(?:(?P<string>"[^"\\\x00-\x1f]*+")|(?P<number>{_DIGITS})|(?P<word>true|false|null))'
+_AFTER = r"(?P<after>[ \t\n\r]*+(?:(?P<comma>,)|(?=[}\]])))"
+_PAIR = re.compile(rf'[ \t\n\r]*+"(?P<key>[^"\\\x00-\x1f]*+)"[ \t\n\r]*+:[ \t\n\r]*+{_VALUE}{_AFTER}', re.ASCII)
+_ITEM = re.compile(rf"[ \t\n\r]*+{_VALUE}{_AFTER}", re.ASCII)
 _WITHIN = re.compile(r'(?:[^"\\\x00-\x1f]++|\\.)*+')
 _BEGIN = re.compile(r'[ \t\n\r]*+"')
 
@@ -99,14 +105,44 @@ class JsonMasker:
         if not self._begun and text:
             self._begun = True
             at = int(text.startswith("\ufeff"))
-        hot = self._masking.suspect_text(text.encode("utf-8"))
         pieces = [text[:at]]
-        while at < len(text):
-            at, going_on = self._step(text, at, pieces, hot=hot, final=final)
-            if not going_on:
-                break
+        going_on = True
+        while going_on and at < len(text):
+            at = self._easy(text, at, pieces)
+            if at < len(text):
+                at, going_on = self._step(text, at, pieces, final=final)
         self._text = text[at:]
+        self._strings.look(pieces)
         return "".join(pieces).encode("utf-8")
+
+    def _easy(self, text: str, at: int, pieces: list[str]) -> int:
+        """Read and deliver as many plain pairs or items as follow one another; where they end."""
+        if not self._levels or self._overlong:
+            return at
+        level = self._levels[-1]
+        if level.is_object:
+            ready, more, pattern = {_Wants.KEY, _Wants.FIRST_KEY}, _Wants.KEY, _PAIR
+        else:
+            ready, more, pattern = {_Wants.VALUE, _Wants.FIRST_VALUE}, _Wants.VALUE, _ITEM
+        strings, closes = self._strings, "}" if level.is_object else "]"
+        while self._wants in ready and (match := pattern.match(text, at)) and match.end() - at <= LONGEST:
+            if not match["comma"] and not text.startswith(closes, match.end()):
+                break
+            kind = match.lastgroup if match.lastgroup not in {"after", "comma"} else None
+            mask = level.under
+            if level.is_object:
+                mask = self._enter(level, match["key"])
+                begin = match.start("key") - 1
+                pieces.append(text[at:begin])
+                strings.deliver(pieces, level.mask, text[begin : match.end("key") + 1], key=True)
+                at = match.end("key") + 1
+            begin, end = match.span(kind or ("string" if match["string"] else "number" if match["number"] else "word"))
+            pieces.append(text[at:begin])
+            strings.deliver(pieces, mask, text[begin:end])
+            pieces.append(match["after"])
+            at = match.end()
+            self._wants = more if match["comma"] else _Wants.MORE
+        return at
 
     def _step(self, text: str, at: int, pieces: list[str], *, hot: bool, final: bool) -> tuple[int, bool]:
         """Read one token and deliver it; where the next begins, and whether there may be one."""
