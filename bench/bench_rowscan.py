@@ -71,6 +71,7 @@ class Plan:
         self._masked = masked
         self.detects = self._masking.detects
         self.text = self._masking.detect
+        self.texts = self._masking.detect_all
         self.message = self._masking.detect
         self.suspect = self._masking.suspect
 
@@ -97,16 +98,20 @@ class _Field:
         """The masked form."""
         return self._masking.apply(self._mask, value, max_chars)
 
+    def apply_all(self, values: Sequence[str], max_chars: int | None) -> Sequence[str | None]:
+        """The masked form of each of many."""
+        return self._masking.apply_all(self._mask, values, max_chars)
+
 
 def measure(plan: Plan, response: bytes, count: int) -> tuple[float, Mapping[str, int]]:
     """The best rate of some rounds, in rows per second, and what was masked."""
     best, masked = float("inf"), {}
     for _ in range(_ROUNDS):
         response_filter = ResponseFilter(plan=plan)
-        start = time.perf_counter()
+        start = time.process_time()
         for at in range(0, len(response), _CHUNK):
             response_filter.feed(response[at : at + _CHUNK])
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
         response_filter.finish()
         masked = response_filter.masked
         if response_filter.rows != count:
@@ -116,9 +121,9 @@ def measure(plan: Plan, response: bytes, count: int) -> tuple[float, Mapping[str
 
 def encoding(values: Sequence[Sequence[object]]) -> float:
     """Rows per second of the encoder, which the demo's upstream uses."""
-    start = time.perf_counter()
+    start = time.process_time()
     encode_rows(COLUMNS, values)
-    return len(values) / (time.perf_counter() - start)
+    return len(values) / (time.process_time() - start)
 
 
 def _response(values: Sequence[Sequence[object]]) -> bytes:

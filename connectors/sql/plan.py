@@ -38,6 +38,10 @@ class FieldMask:
         """The masked form of a value, at most ``max_chars`` long; None for NULL."""
         return self.masking.apply(self.mask, value, max_chars)
 
+    def apply_all(self, values: Sequence[str], max_chars: int | None) -> Sequence[str | None]:
+        """The same for each of many values."""
+        return self.masking.apply_all(self.mask, values, max_chars)
+
 
 class ResultPlan:
     """The masks of one decision for the results of one request."""
@@ -85,6 +89,10 @@ class ResultPlan:
     def text(self, value: str) -> tuple[str, Mapping[str, int]]:
         """A value with what the detectors find in it masked, and the counts."""
         return self.masking.detect(value)
+
+    def texts(self, values: Sequence[str]) -> tuple[Sequence[str], Mapping[str, int]]:
+        """The same for each of many values."""
+        return self.masking.detect_all(values)
 
     def stream(self) -> StreamMasker:
         """The same for a value that comes in pieces."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from hoopcli.errors import UsageError
 
+LONGEST_LINE = 255
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -51,7 +53,9 @@ class Detector:
     """One shape of value.
 
     ``find(text, position)`` gives the first hit that starts at ``position`` or later. ``quick`` is true of every text
-    that has a hit, and cheap. ``folds`` says whether it looks at folded text.
+    that has a hit, and of every text that such a text is part of; it is cheap. ``folds`` says whether it looks at
+    folded text. The matches of ``exact``, if there is one, are precisely the hits in lines of ASCII of up to
+    ``LONGEST_LINE`` characters, and none has a tail.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Detector:
     find: Callable[[str, int], Hit | None]
     gate: Gate
     folds: bool = False
+    exact: re.Pattern[str] | None = None
 
 
 def by_name(known: Iterable[Detector], names: Iterable[str]) -> tuple[Detector, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
+from collections.abc import Callable
 
 from hoopcli.model.decision import Method
 
@@ -42,6 +42,33 @@ def mask(method: Method, value: str, width: int | None, key: bytes) -> str | Non
     return form if form is not None and form != value else redact(value, room)
 
 
+def masked_by(method: Method, width: int | None, key: bytes) -> Callable[[str], str | None]:
+    """``mask`` with all but the value given: for many values, with what can be known of them all worked out once."""
+    if method.name == "redact" and (width is None or width >= len(_REDACTED[0])):
+        constant = _REDACTED[0]
+        return lambda value: constant if value and value != constant else mask(method, value, width, key)
+    if method.name in {"keep_first", "keep_last"} and method.count > 0 and (width is None or width > method.count):
+        return _keeper(method, width, key)
+    return lambda value: mask(method, value, width, key)
+
+
+def _keeper(method: Method, width: int | None, key: bytes) -> Callable[[str], str | None]:
+    """The usual case of ``_keep`` in few steps; all others are left to ``mask``."""
+    count, last = method.count, method.name == "keep_last"
+    stars = _STARS if width is None else _STARS[: width - count]
+
+    def form(value: str) -> str | None:
+        hidden = len(value) - count
+        kept = value[hidden:] if last else value[:count]
+        if hidden >= count and kept.isascii() and kept.isprintable():
+            masked = stars[:hidden] + kept if last else kept + stars[:hidden]
+            if masked != value:
+                return masked
+        return mask(method, value, width, key)
+
+    return form
+
+
 def looks_masked(value: str) -> bool:
     """Whether a value has a form that masks give."""
     return _MASKED.fullmatch(value) is not None
@@ -57,7 +84,7 @@ def _hash(value: str, room: int, key: bytes) -> str | None:
     digits = min(_HASH_DIGITS, room - 2)
     if digits < _LEAST_HASH_DIGITS:
         return None
-    return "h:" + hmac.new(key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:digits]
+    return "h:" + hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:digits]
 
 
 def _keep(method: Method, value: str, room: int) -> str | None:

@@ -165,6 +165,10 @@ def _find_iban(text: str, position: int) -> Hit | None:
 _LOCAL = re.compile(r"[\w.%+'-]{1,64}\Z")
 _LOCAL_ASCII = string.ascii_letters + string.digits + "_.%+'-"
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,63}")
+# The same for ASCII, where explicit classes and possessive repeats are twice as fast.
+_EMAIL_LINES = re.compile(
+    r"[A-Za-z0-9_.%+'-]{1,64}+@(?:[A-Za-z0-9][A-Za-z0-9_-]{0,62}+(?<=[A-Za-z0-9])\.){1,8}[A-Za-z]{2,63}"
+)
 
 
 def _local_start(before: str, at: int) -> int:
@@ -203,13 +207,18 @@ _NIR = "(?<![0-9])[12](?:[ -]?[0-9]){14}(?![0-9])"
 
 
 def _number(
-    name: str, limit: int, quick: str | int, find: Callable[[str, int], Hit | None], gate: Gate | None = None
+    name: str,
+    limit: int,
+    quick: str | int,
+    find: Callable[[str, int], Hit | None],
+    gate: Gate | None = None,
+    exact: re.Pattern[str] | None = None,
 ) -> Detector:
     """A detector over folded text. ``quick`` is a pattern, or how many digits there are with or without separators."""
     if isinstance(quick, int):
         gate = gate or Gate(joined=b"d" * quick)
         quick = f"[0-9](?:[ -]?[0-9]){{{quick - 1}}}"
-    return Detector(name, limit, re.compile(quick, re.DOTALL).search, find, gate or Gate(), folds=True)
+    return Detector(name, limit, re.compile(quick, re.DOTALL).search, find, gate or Gate(), folds=True, exact=exact)
 
 
 def detectors() -> tuple[Detector, ...]:
@@ -233,5 +242,5 @@ def detectors() -> tuple[Detector, ...]:
             _find_iban,
             Gate(joined=b"aadd", sequel=re.compile(b"aadd[ad]{11}")),
         ),
-        _number("email", 330, "@", _find_email, Gate(raw=(b"@", _AT))),
+        _number("email", 330, "@", _find_email, Gate(raw=(b"@", _AT)), _EMAIL_LINES),
     )

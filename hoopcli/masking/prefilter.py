@@ -84,11 +84,8 @@ class Prefilter:
     def _has_number(self, data: bytes, flat: bytes) -> bool:
         shape = flat.translate(_SHAPES)
         joined = shape.translate(None, b"s")
-        for gate in self._numbers:
-            if any(shape.rfind(spaced) >= 0 for spaced in gate.spaced):
-                return True
-            if gate.joined and joined.rfind(gate.joined) >= 0 and (gate.sequel is None or gate.sequel.search(joined)):
-                return True
+        if any(_has_digits(gate, shape, joined) for gate in self._numbers):
+            return True
         return self._has_wide(data) or self._has_narrow(flat, shape)
 
     def _has_wide(self, data: bytes) -> bool:
@@ -119,6 +116,30 @@ class Prefilter:
     def _is_number(self, around: bytes, encoding: str) -> bool:
         text = fold(around.decode(encoding, "replace")).text
         return any(quick(text) for quick in self._quick)
+
+
+def awake(detectors: Iterable[Detector], text: str) -> list[Detector]:
+    """Those of the detectors that may find something in a part of a text of ASCII."""
+    data = text.encode("ascii")
+    flat = data.translate(_LOWER, b"\0")
+    shape = flat.translate(_SHAPES)
+    joined = shape.translate(None, b"s")
+
+    def may_find(gate: Gate) -> bool:
+        if gate.raw and gate.raw[0] in data and gate.raw[1].search(data):
+            return True
+        return (gate.after is not None and _has_literal(gate, flat)) or _has_digits(gate, shape, joined)
+
+    return [detector for detector in detectors if may_find(detector.gate) and detector.quick(text)]
+
+
+def _has_digits(gate: Gate, shape: bytes, joined: bytes) -> bool:
+    """Whether the digits of a gate are there, in ASCII."""
+    if any(shape.rfind(spaced) >= 0 for spaced in gate.spaced):
+        return True
+    if not gate.joined or joined.rfind(gate.joined) < 0:
+        return False
+    return gate.sequel is None or gate.sequel.search(joined) is not None
 
 
 def _around(data: bytes, at: int, step: int) -> bytes:

@@ -1,27 +1,30 @@
 """The treatment of one column: how its cells are masked or looked at before they pass.
 
 An edit takes a whole cell as it lies in the row and returns it as it may be delivered. A value too long to be held
-whole goes through a sink (``longcell``) instead. What is masked is added to the tally, by the id of the mask.
+whole goes through a sink (``longcell``) instead. What is masked is added to the tally, by the id of the mask. Whole
+columns go through ``many``, which does the same with less work for each cell where the type allows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from struct import Struct
 from typing import TypeAlias
 
 from connectors.sql.tds.buffer import Reader
 from connectors.sql.tds.cells import NULLS, read_cell, write_cell
+from connectors.sql.tds.columnedit import Column, Texts, short_texts
 from connectors.sql.tds.longcell import DetectingSink, NullSink, Sink
 from connectors.sql.tds.masks import CellMask, Plan
-from connectors.sql.tds.rowscan import Edit
 from connectors.sql.tds.types import Layout, TypeId, TypeInfo
 from connectors.sql.tds.values import decode_text, encode_text, join_variant, split_variant
 
 _LENGTH = Struct("<H").pack
 
 Tally: TypeAlias = dict[str, int]
+Edit: TypeAlias = Callable[[bytes], bytes]
 #: The new raw value; the very same object if nothing changes; ``None`` for NULL.
 Change: TypeAlias = Callable[[bytes], bytes | None]
 Note: TypeAlias = Callable[[Mapping[str, int]], None]
@@ -35,6 +38,14 @@ class Treatment:
     edit: Edit | None = None
     sink: Callable[[], Sink] | None = None
     nullable: bool = False
+    column: Column | None = None
+
+    def many(self, cells: list[bytes]) -> list[bytes]:
+        """The edit of many cells; those of no bytes, which an NBCROW left out, stay."""
+        if self.column is not None:
+            return self.column(cells)
+        edit = self.edit
+        return cells if edit is None else [edit(cell) if cell else cell for cell in cells]
 
 
 def add(tally: Tally, counts: Mapping[str, int]) -> None:
@@ -57,7 +68,8 @@ def mask_cells(info: TypeInfo, mask: CellMask, tally: Tally) -> Treatment:
         return Treatment(info, _edit(info, _masked_variant(mask, tally)), sink, nullable=True)
     if info.codec is None or info.id is TypeId.JSON:
         return Treatment(info, _nulled(null, mask.id, tally), sink, nullable=True)
-    return Treatment(info, _edit(info, _masked_text(info, mask, tally)), sink, nullable=True)
+    column = _column(info, _all_masked(info, mask, tally), _fitter(info))
+    return Treatment(info, _edit(info, _masked_text(info, mask, tally)), sink, nullable=True, column=column)
 
 
 def detect_in_cells(info: TypeInfo, plan: Plan, tally: Tally, found: Callable[[], object]) -> Treatment:
@@ -75,8 +87,11 @@ def detect_in_cells(info: TypeInfo, plan: Plan, tally: Tally, found: Callable[[]
     if info.id is TypeId.SSVARIANT:
         return Treatment(info, _edit(info, _detected_variant(plan, note)), nullable=True)
     if codec is not None:
+        fitted = _fitter(info)
+        column = _column(info, _all_detected(plan, note), lambda raw: fitted(_clipped(info, raw)))
+        sink = partial(DetectingSink, info.layout, codec)
         change = _detected_text(info, plan, note)
-        return Treatment(info, _edit(info, change), lambda: DetectingSink(info.layout, codec, plan.stream(), tally))
+        return Treatment(info, _edit(info, change), lambda: sink(plan.stream(), tally), column=column)
     if info.binary:
         return Treatment(info, _edit(info, _detected_bytes(plan, note)), nullable=True)
     return Treatment(info)
@@ -133,6 +148,33 @@ def _masked_text(info: TypeInfo, mask: CellMask, tally: Tally) -> Change:
         tally[id_] = tally.get(id_, 0) + 1
         form = mask.apply(value, width)
         return None if form is None else fitted(encode_text(form, codec))
+
+    return change
+
+
+def _column(info: TypeInfo, change: Texts, fit: Change) -> Column | None:
+    """Texts of declared length are changed by the column, but for those that are padded."""
+    if info.layout is not Layout.SHORT or info.padded or info.codec is None:
+        return None
+    return short_texts(info.codec, info.size, change, fit)
+
+
+def _all_masked(info: TypeInfo, mask: CellMask, tally: Tally) -> Texts:
+    width, id_ = _width(info), mask.id
+
+    def change(values: Sequence[str]) -> Sequence[str | None]:
+        tally[id_] = tally.get(id_, 0) + len(values)
+        return mask.apply_all(values, width)
+
+    return change
+
+
+def _all_detected(plan: Plan, note: Note) -> Texts:
+    def change(values: Sequence[str]) -> Sequence[str | None]:
+        texts, counts = plan.texts(values)
+        if counts:
+            note(counts)
+        return texts
 
     return change
 

@@ -25,6 +25,9 @@ class CellMask(Protocol):
     def apply(self, value: str, max_chars: int | None) -> str | None:
         """The masked form of a value in at most ``max_chars`` characters; ``None`` for NULL."""
 
+    def apply_all(self, values: Sequence[str], max_chars: int | None) -> Sequence[str | None]:
+        """``apply`` to each of many values."""
+
 
 class TextStream(Protocol):
     """Detectors over one value that comes in pieces; the result does not depend on where it was cut."""
@@ -58,6 +61,9 @@ class Plan(Protocol):
 
     def text(self, value: str) -> tuple[str, Mapping[str, int]]:
         """A value with all that the detectors find in it masked, and the counts by mask id."""
+
+    def texts(self, values: Sequence[str]) -> tuple[Sequence[str], Mapping[str, int]]:
+        """``text`` of each of many values; one in which nothing is found stays the very same object."""
 
     def suspect(self, data: bytes) -> bool:
         """Whether a detector may find something in text inside these bytes, UTF-16 or 8-bit; never wrongly false."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from connectors.sql.tds.celledit import Tally, Treatment, add, detect_in_cells, mask_cells
 from connectors.sql.tds.collation import DOUBLE_BYTE
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.masks import CellMask, Plan
-from connectors.sql.tds.rowscan import WIDEST, Scan, row_rewriter, row_scanner
+from connectors.sql.tds.rowscan import WIDEST, Scan, row_gatherer, row_scanner
 from connectors.sql.tds.types import TypeId, TypeInfo
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Whole rows, with some cells apart: ``between`` holds the bytes before each of them, row by row, and the rest."""
+
+    end: int
+    rows: int
+    between: list[bytes | memoryview]
+    cells: dict[int, list[bytes]]
 
 
 class RowEditor:
@@ -56,37 +67,46 @@ class RowEditor:
         add(self._masked, self._tally)
         self._tally.clear()
 
-    def rows(self, data: bytes, start: int, end: int) -> bytes | memoryview:
-        """A run of whole rows as it may be delivered."""
-        if not self._edited:
-            return memoryview(data)[start:end]
+    def take(self, data: bytes, start: int, limit: int) -> tuple[int, int, bytes | memoryview]:
+        """A run of whole rows, of so many at most: where it ends, how many they are, and as it may be delivered."""
+        run = self._gather(data, start, limit, self._hot)
+        if not run.rows:
+            return start, 0, b""
+        if suspects := self._suspects(data, start, run):
+            run = self._gather(data, start, run.rows, self._hot | suspects)
         self._found.clear()
-        pieces = self._rewrite(data, start, end, self._hot)
-        if suspects := self._suspects(data, start, end, pieces):
-            self._tally.clear()
-            pieces = self._rewrite(data, start, end, self._hot | suspects)
+        delivered = self._edit(run)
         self._hot = self._always | self._found
         self.settle()
-        return b"".join(pieces)
+        return run.end, run.rows, delivered
 
-    def _rewrite(self, data: bytes, start: int, end: int, columns: set[int]) -> list[bytes]:
-        """The run in pieces, which alternate between what stays and the edited cells of these columns."""
+    def _gather(self, data: bytes, start: int, limit: int, columns: set[int]) -> _Run:
+        """A run of whole rows, with the cells of these columns apart."""
         if not columns:
-            return [data[start:end]]
-        pieces: list[bytes] = []
-        rewrite = row_rewriter(self._types, frozenset(columns))
-        rewrite(data, start, end, pieces.append, *(self.cells[i].edit for i in sorted(columns)))
-        return pieces
+            end, rows = self.scan(data, start, limit)
+            return _Run(end, rows, [memoryview(data)[start:end]], {})
+        between: list[bytes | memoryview] = []
+        cells: dict[int, list[bytes]] = {i: [] for i in sorted(columns)}
+        gather = row_gatherer(self._types, frozenset(columns))
+        end, rows = gather(data, start, limit, between, *cells.values())
+        return _Run(end, rows, between, cells)
 
-    def _suspects(self, data: bytes, start: int, end: int, pieces: list[bytes]) -> set[int]:
-        """The columns not rewritten yet in which detectors may find something."""
+    def _edit(self, run: _Run) -> bytes | memoryview:
+        """The run with its cells edited."""
+        if not run.cells:
+            return run.between[0]
+        count = len(run.cells)
+        parts: list[Sequence[bytes | memoryview]] = []
+        for at, (column, cells) in enumerate(run.cells.items()):
+            parts += [run.between[at:-1:count], self.cells[column].many(cells)]
+        return b"".join(chain(chain.from_iterable(zip(*parts, strict=True)), run.between[-1:]))
+
+    def _suspects(self, data: bytes, start: int, run: _Run) -> set[int]:
+        """The columns not gathered yet in which detectors may find something."""
         cold = self._edited - self._hot
-        if not cold or not self._plan.suspect(b"".join(pieces[::2])):
+        if not cold or not self._plan.suspect(b"".join(run.between)):
             return set()
-        cells: dict[int, list[bytes]] = {i: [] for i in sorted(cold)}
-        discard = deque[bytes](maxlen=0).append
-        gather = row_rewriter(self._types, frozenset(cold))
-        gather(data, start, end, discard, *(column.append for column in cells.values()))
+        cells = self._gather(data, start, run.rows, cold).cells
         return {i for i, column in cells.items() if self._plan.suspect(b"".join(column))}
 
 

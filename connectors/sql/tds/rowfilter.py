@@ -93,11 +93,12 @@ class RowFilter:
         return self._start_walk(self._editor, data, position, out)
 
     def _take_run(self, editor: RowEditor, data: bytes, position: int, out: Out) -> int:
-        end, rows = editor.scan(data, position, _UNLIMITED if self.full else self._limit - self.delivered)
-        if not rows:
-            return position
-        if not self.full:
-            out.append(editor.rows(data, position, end))
+        if self.full:
+            end, rows = editor.scan(data, position, _UNLIMITED)
+        else:
+            end, rows, delivered = editor.take(data, position, self._limit - self.delivered)
+            if rows:
+                out.append(delivered)
         self._count(rows)
         return end
 

@@ -4,8 +4,9 @@
 stops without an error at whatever else it meets - another token, a row that is cut off, a wrong length, a value of
 more than ``WHOLE`` bytes - which the careful path (``rowwalk``) then takes.
 
-``row_rewriter(types, edited)`` gives ``rewrite(data, position, end, out, *edits)``: over rows that ``scan`` found
-whole, it calls ``out`` with pieces that alternate between bytes that stay and edited cells.
+``row_gatherer(types, gathered)`` gives ``gather(data, position, limit, between, *cells) -> (end, rows)``: the same
+walk, which adds the cells of some columns to a list each, one a row, and to ``between`` the bytes before each of these
+cells, then those after the last. A cell that an NBCROW leaves out is added as no bytes.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from connectors.sql.tds.cells import PLP_NULL, PLP_UNKNOWN_LENGTH
 from connectors.sql.tds.types import Layout, TypeInfo
 
 Scan: TypeAlias = Callable[[bytes, int, int], tuple[int, int]]
-Edit: TypeAlias = Callable[[bytes], bytes]
-Rewrite: TypeAlias = Callable[..., None]
+Gather: TypeAlias = Callable[..., tuple[int, int]]
 Shape: TypeAlias = tuple[tuple[Layout, tuple[int, ...]], ...]
 
 WHOLE = 65_536  # a value of more bytes is never held as a whole
@@ -47,9 +47,9 @@ def row_scanner(types: Sequence[TypeInfo]) -> Scan:
     return _scanner(shape_of(types))
 
 
-def row_rewriter(types: Sequence[TypeInfo], edited: frozenset[int]) -> Rewrite:
-    """The rewriter of rows of these types in which the columns of these indexes are edited."""
-    return _rewriter(shape_of(types), edited)
+def row_gatherer(types: Sequence[TypeInfo], gathered: frozenset[int]) -> Gather:
+    """The gatherer of the cells of these columns, at least one, from rows of these types."""
+    return _gatherer(shape_of(types), gathered)
 
 
 @lru_cache(maxsize=256)
@@ -62,30 +62,35 @@ def _scanner(shape: Shape) -> Scan:
 
 
 @lru_cache(maxsize=256)
-def _rewriter(shape: Shape, edited: frozenset[int]) -> Rewrite:
+def _gatherer(shape: Shape, gathered: frozenset[int]) -> Gather:
+    """``s`` is where the bytes between begin, ``k`` the same at the last row's end; a row cut off is taken back."""
     code = _Code()
-    names = "".join(f", e{i}" for i in sorted(edited))
-    code.add(f"def made(b, p, end, out{names}):", " s = p", " while p < end:", "  t = b[p]")
-    _branches(code, shape, edited, "  ")
-    code.add("  p = q", " out(b[s:end])")
-    return cast(Rewrite, code.make())
+    columns = sorted(gathered)
+    code.add(f"def made(b, p, limit, between, {', '.join(f'c{i}' for i in columns)}):", " end = len(b)", " rows = 0")
+    code.add(" s = k = p", " o = between.append", *(f" a{i} = c{i}.append" for i in columns))
+    code.add(" try:", "  while rows < limit:", "   t = b[p]")
+    _branches(code, shape, gathered, "   ")
+    code.add("   if q > end: break", "   p = q", "   k = s", "   rows += 1", " except stops: pass")
+    code.add(f" del between[rows * {len(columns)}:]", *(f" del c{i}[rows:]" for i in columns))
+    code.add(" o(b[k:p])", " return p, rows")
+    return cast(Gather, code.make())
 
 
-def _branches(code: _Code, shape: Shape, edited: frozenset[int], indent: str) -> None:
+def _branches(code: _Code, shape: Shape, gathered: frozenset[int], indent: str) -> None:
     code.add(f"{indent}if t == 0xD1:", f"{indent} q = p")
-    _row(code, shape, edited, indent + " ")
+    _row(code, shape, gathered, indent + " ")
     code.add(f"{indent}elif t == 0xD2:")
-    _nbcrow(code, shape, edited, indent + " ")
+    _nbcrow(code, shape, gathered, indent + " ")
     code.add(f"{indent}else: break")
 
 
-def _row(code: _Code, shape: Shape, edited: frozenset[int], indent: str) -> None:
+def _row(code: _Code, shape: Shape, gathered: frozenset[int], indent: str) -> None:
     """Lines that move ``q`` over a ROW; ``ahead`` is what is known to be skipped but not yet added to ``q``."""
     ahead = 1
     for index, cell in enumerate(shape):
-        if index in edited:
+        if index in gathered:
             code.add(f"{indent}q += {ahead}")
-            _edited(code, index, cell, indent)
+            _gather(code, index, cell, indent)
             ahead = 0
         elif cell[0] is Layout.FIXED:
             ahead += cell[1][0]
@@ -95,23 +100,24 @@ def _row(code: _Code, shape: Shape, edited: frozenset[int], indent: str) -> None
     code.add(f"{indent}q += {ahead}")
 
 
-def _nbcrow(code: _Code, shape: Shape, edited: frozenset[int], indent: str) -> None:
+def _nbcrow(code: _Code, shape: Shape, gathered: frozenset[int], indent: str) -> None:
     """Lines that move ``q`` over an NBCROW, whose bitmap says which cells are not there."""
     code.add(f"{indent}q = p + {1 + (len(shape) + 7) // 8}")
     for index, cell in enumerate(shape):
         if index % 8 == 0:
             code.add(f"{indent}m = b[p + {1 + index // 8}]")
         code.add(f"{indent}if not m & {1 << index % 8}:")
-        if index in edited:
-            _edited(code, index, cell, indent + " ")
+        if index in gathered:
+            _gather(code, index, cell, indent + " ")
+            code.add(f"{indent}else: o(b[s:q]); a{index}(b''); s = q")
         else:
             code.skip(cell, 0, indent + " ")
 
 
-def _edited(code: _Code, index: int, cell: tuple[Layout, tuple[int, ...]], indent: str) -> None:
+def _gather(code: _Code, index: int, cell: tuple[Layout, tuple[int, ...]], indent: str) -> None:
     code.add(f"{indent}x = q")
     code.skip(cell, 0, indent)
-    code.add(f"{indent}out(b[s:x])", f"{indent}out(e{index}(b[x:q]))", f"{indent}s = q")
+    code.add(f"{indent}o(b[s:x])", f"{indent}a{index}(b[x:q])", f"{indent}s = q")
 
 
 class _Code:

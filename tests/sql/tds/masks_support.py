@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,9 @@ class Stars:
             return self.form
         kept = value[len(value) - self.keep :]
         return ("***" + kept)[:max_chars]
+
+    def apply_all(self, values: Sequence[str], max_chars: int | None) -> Sequence[str | None]:
+        return [self.apply(value, max_chars) for value in values]
 
 
 class SecretStream:
@@ -69,6 +73,13 @@ class FakePlan:
     def text(self, value: str) -> tuple[str, Mapping[str, int]]:
         masked, count = SECRET.subn("[hidden]", value)
         return masked, {"secret": count} if count else {}
+
+    def texts(self, values: Sequence[str]) -> tuple[Sequence[str], Mapping[str, int]]:
+        pairs = [(value, *self.text(value)) for value in values]
+        found = Counter[str]()
+        for _, _, counts in pairs:
+            found.update(counts)
+        return [masked if counts else value for value, masked, counts in pairs], found
 
     def suspect(self, data: bytes) -> bool:
         return _WIDE.search(data) is not None

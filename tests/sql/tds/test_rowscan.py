@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.sql.tds.buffer import Reader
+from connectors.sql.tds.cells import read_cell
 from connectors.sql.tds.collation import LATIN1
 from connectors.sql.tds.colmetadata import Column
-from connectors.sql.tds.rowscan import WHOLE, row_rewriter, row_scanner
+from connectors.sql.tds.rowscan import WHOLE, row_gatherer, row_scanner
 from connectors.sql.tds.tokenstream import write_nbcrow, write_row
 from connectors.sql.tds.types import MAX, TypeId, TypeInfo
 from tests.sql.tds.value_support import typed_values
@@ -49,15 +51,33 @@ def test_a_cut_row_is_left(result, data):
 
 @settings(max_examples=50)
 @given(results(), st.data())
-def test_rewriting(result, data):
+def test_gathering(result, data):
     types, rows = result
     whole = b"".join(rows)
-    edited = frozenset(data.draw(st.sets(st.integers(0, len(types) - 1), min_size=1)))
-    pieces, cells = [], []
-    edits = [lambda cell: cells.append(cell) or cell for _ in edited]
-    row_rewriter(types, edited)(whole, 0, len(whole), pieces.append, *edits)
-    assert b"".join(pieces) == whole
-    assert pieces[1::2] == cells
+    cut = data.draw(st.integers(0, len(whole)))
+    limit = data.draw(st.sampled_from((MANY, 0, 1, 2)))
+    columns = data.draw(st.sets(st.integers(0, len(types) - 1), min_size=1))
+    between, cells = [], {i: [] for i in sorted(columns)}
+    end, count = row_gatherer(types, frozenset(columns))(b"xx" + whole[:cut], 2, limit, between, *cells.values())
+    assert (end - 2, count) == row_scanner(types)(whole[:cut], 0, limit)
+    assert {len(column) for column in cells.values()} == {count}
+    assert len(between) == count * len(columns) + 1
+    again = [piece for row in zip(*cells.values(), strict=True) for piece in row]
+    pieces = [piece for pair in zip(between, [*again, b""], strict=True) for piece in pair]
+    assert b"".join(pieces) == whole[: end - 2]
+
+
+@settings(max_examples=50)
+@given(results(), st.data())
+def test_cells_are_gathered_whole(result, data):
+    types, rows = result
+    column = data.draw(st.integers(0, len(types) - 1))
+    between, cells = [], []
+    row_gatherer(types, frozenset({column}))(b"".join(rows), 0, MANY, between, cells)
+    for cell in filter(None, cells):
+        reader = Reader(cell)
+        read_cell(reader, types[column])
+        assert reader.position == len(cell)
 
 
 @settings(max_examples=50)
