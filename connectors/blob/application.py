@@ -12,7 +12,7 @@ from connectors.blob.answers import LISTINGS, Listings, Terms, pass_on, pass_tex
 from connectors.blob.asked import Asked
 from connectors.blob.batches import Batches
 from connectors.blob.delivery import Delivery
-from connectors.blob.errors import StorageError, storage_error
+from connectors.blob.errors import DENIED, StorageError, storage_error
 from connectors.blob.operations import classify
 from connectors.blob.proof import authenticate
 from connectors.blob.reading import Reading, conditions_translated
@@ -30,7 +30,6 @@ from hoopcli.sansio.events import Credential, Deny, Permit
 from hoopcli.sansio.layer import Steps
 from hoopcli.spi import LayerContext
 
-DENIED = "AuthorizationFailure"
 #: How long a connection uses a credential before it asks again whether it is still good.
 _CREDENTIAL_LIFE = timedelta(minutes=1)
 _UNAUTHORIZED = 401

@@ -10,7 +10,7 @@ from connectors.blob import batch
 from connectors.blob.address import parse
 from connectors.blob.asked import Asked
 from connectors.blob.delivery import Delivery
-from connectors.blob.errors import StorageError, storage_error
+from connectors.blob.errors import DENIED, StorageError, storage_error
 from connectors.blob.operations import classify
 from connectors.blob.proof import authenticate
 from connectors.blob.signing import AUDIENCE, Endpoint, upstream_request, without_proof
@@ -23,8 +23,6 @@ from hoopcli.sansio.commands import Record
 from hoopcli.sansio.events import Credential, Deny
 from hoopcli.sansio.layer import Steps
 from hoopcli.spi import LayerContext
-
-_DENIED = "AuthorizationFailure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Batches:
         parts = batch.parse_batch(asked.request.headers.get("content-type") or "", body)
         reply = yield from exchange.authorize(asked.statement(parts=len(parts)))
         if isinstance(reply, Deny):
-            raise StorageError(403, _DENIED, reply.message, reply.hint)
+            raise StorageError(403, DENIED, reply.message, reply.hint)
         delivery = Delivery(reply)
         permitted: dict[int, _Permitted] = {}
         answers: dict[int, bytes] = {}
@@ -94,7 +92,7 @@ class Batches:
         asked = Asked(*without_proof(part.request, address, operation), operation)
         reply = yield from exchange.authorize(asked.statement())
         if isinstance(reply, Deny):
-            answers[index] = _refused(403, _DENIED, StorageError(403, _DENIED, reply.message, reply.hint))
+            answers[index] = _refused(403, DENIED, StorageError(403, DENIED, reply.message, reply.hint))
         else:
             permitted[index] = _Permitted(asked, Delivery(reply))
 

@@ -9,9 +9,12 @@ import json
 from xml.sax.saxutils import escape
 
 from connectors.http.message import Headers
-from hoopcli.errors import DeniedError
+from hoopcli.errors import DeniedError, ProtocolError
 
+#: The code of what policy refuses: one of the service, whose message ``az`` shows. Those of likelier ones it replaces.
+DENIED = "InsufficientAccountPermissions"
 _VERSION = "2024-11-04"
+_HINT = "use the connection string that hoop connect printed for this session"
 
 
 class StorageError(DeniedError):
@@ -23,15 +26,24 @@ class StorageError(DeniedError):
         self.code = code
 
 
-def not_authentic(reason: str) -> StorageError:
+class UnprovedError(StorageError, ProtocolError):
+    """A request that is not proved to be of this session. It ends its connection, so that the ledger notes it."""
+
+
+def no_proof(message: str) -> UnprovedError:
+    """The client proves nothing."""
+    return UnprovedError(401, "NoAuthenticationInformation", message, _HINT)
+
+
+def not_authentic(reason: str) -> UnprovedError:
     """The client has not proved that it is of this session."""
-    hint = "use the connection string that hoop connect printed for this session"
-    return StorageError(403, "AuthenticationFailed", f"the request is not signed for this session: {reason}", hint)
+    message = f"the request is not signed for this session: {reason}"
+    return UnprovedError(403, "AuthenticationFailed", message, _HINT)
 
 
-def not_permitted(reason: str) -> StorageError:
+def not_permitted(reason: str) -> UnprovedError:
     """The client's own SAS does not reach as far as its request."""
-    return StorageError(403, "AuthorizationPermissionMismatch", f"the SAS does not allow this: {reason}")
+    return UnprovedError(403, "AuthorizationPermissionMismatch", f"the SAS does not allow this: {reason}")
 
 
 def storage_error(

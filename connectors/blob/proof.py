@@ -7,7 +7,7 @@ from datetime import datetime
 from connectors.blob import bearer, sas, sharedkey
 from connectors.blob.address import Address
 from connectors.blob.copy import Source
-from connectors.blob.errors import StorageError, not_authentic, not_permitted
+from connectors.blob.errors import no_proof, not_authentic, not_permitted
 from connectors.blob.operations import Operation
 from connectors.blob.reference import Answer, Level, Row
 from connectors.blob.sas import Need
@@ -46,8 +46,7 @@ def authenticate(
     elif "sig" in query:
         sas.verify(query, address, _need(request, operation), key, now, tls=tls, ip=ip)
     else:
-        hint = "use the connection string that hoop connect printed for this session"
-        raise StorageError(401, "NoAuthenticationInformation", "the request proves nothing of where it is from", hint)
+        raise no_proof("the request proves nothing of where it is from")
     if operation.source is not None:
         _check_source(operation, operation.source, query, key, now, tls=tls, ip=ip)
 

@@ -21,7 +21,7 @@ from connectors.blob.content.masker import open_masker
 from connectors.blob.content.ranges import ByteRange, NotSatisfiable, asked_range, content_range
 from connectors.blob.content.spool import SpoolKey
 from connectors.blob.delivery import Delivery
-from connectors.blob.errors import StorageError, storage_error
+from connectors.blob.errors import DENIED, StorageError, storage_error
 from connectors.blob.making import Making, ParquetMaking, StreamMaking
 from connectors.blob.reference import Answer
 from connectors.http.exchange import Exchange
@@ -177,7 +177,7 @@ class _Read:
         yield from self._exchange.upstream.drop()
         reply = yield from self._exchange.authorize(self._asked.statement(opaque=True))
         if isinstance(reply, Deny):
-            raise StorageError(403, "AuthorizationFailure", reply.message, reply.hint)
+            raise StorageError(403, DENIED, reply.message, reply.hint)
         self._delivery.facts["continued_in"] = reply.exchange
         second = Delivery(reply)
         try:
@@ -238,7 +238,7 @@ class _Read:
 
     def _spool_of(self) -> Spool:
         if self._spool is None:
-            raise StorageError(403, "AuthorizationFailure", "there is no spool to make masked contents in")
+            raise StorageError(403, DENIED, "there is no spool to make masked contents in")
         return self._spool
 
     def _looked_into(self, response: Response) -> Steps[tuple[bytes, Content]]:
