@@ -6,12 +6,12 @@ end of a value, else after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hoopcli.masking.methods import mask as masked_form
 from hoopcli.masking.methods import redact
-from hoopcli.masking.scan import Span, StreamMasker, Watch, Writer, find_spans
+from hoopcli.masking.scan import Span, StreamMasker, Watch, Writer, find_spans, first_hits
 from hoopcli.model.decision import Mask, Method
 
 
@@ -35,10 +35,34 @@ def exact(method: Method, value: str, room: int, key: bytes) -> str:
 
 def find_edits(watches: Sequence[Watch], text: str, key: bytes) -> tuple[list[Edit], dict[str, int]]:
     """What to mask of a whole text, in order and without overlap, and how many values by the id of the mask."""
+    if text.isascii():
+        hits = first_hits(watches, text)
+        if not hits:
+            return [], {}
+        if len(hits) == 1 and hits[0][1].tail is None:
+            ((watch, hit),) = hits
+            return [Edit(hit.secret, hit.end, watch.mask, plain=False)], {watch.mask.id: 1}
     collector = _Collector(key)
     if spans := find_spans(watches, text):
         collector.write(text, spans, len(text))
     return collector.edits, collector.counts
+
+
+def find_all_edits(
+    watches: Sequence[Watch], texts: Sequence[str], key: bytes
+) -> Iterator[tuple[int, list[Edit], dict[str, int]]]:
+    """``find_edits`` in each of many texts: those in which something is found, by their place."""
+    joined = "\n".join(texts)
+    foreign = not joined.isascii()
+    awake = [watch for watch in watches if watch.detector.quick(joined) or (watch.detector.folds and foreign)]
+    quicks = [watch.detector.quick for watch in awake]
+    if not quicks:
+        return
+    for place, text in enumerate(texts):
+        if any(quick(text) for quick in quicks) or (foreign and not text.isascii()):
+            edits, counts = find_edits(awake, text, key)
+            if edits:
+                yield place, edits, counts
 
 
 class _EditWriter(Writer):

@@ -100,7 +100,7 @@ class Writer:
 def mask_whole(watches: Sequence[Watch], text: str, key: bytes) -> tuple[str, dict[str, int]]:
     """A text with every found value masked, and how many by the id of the mask."""
     if text.isascii():
-        hits = _hits(watches, text)
+        hits = first_hits(watches, text)
         if not hits:
             return text, {}
         if len(hits) == 1 and hits[0][1].tail is None:
@@ -128,7 +128,7 @@ def _masked(rule: Mask, secret: str, key: bytes) -> str:
     return mask(rule.method, secret, len(secret), key) or redact(secret, len(secret)) or ""
 
 
-def _hits(watches: Sequence[Watch], text: str) -> list[tuple[Watch, Hit]]:
+def first_hits(watches: Sequence[Watch], text: str) -> list[tuple[Watch, Hit]]:
     """The first hits in a text that folds to itself: all of them if there is no more than one, else at least two."""
     found: list[tuple[Watch, Hit]] = []
     for watch in watches:

@@ -89,3 +89,11 @@ def test_a_stream_gives_back_what_it_holds_unless_a_value_is_pending() -> None:
     assert delivered + rest == "a" * 1000
     stream.feed(" -----BEGIN PRIVATE KEY-----" + "x" * 2000)
     assert stream.release() is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(TEXTS, max_size=5))
+@example(["a", "ann@example.com", "4111 1111 1111 1111", "é ann@example.com", ""])
+def test_many_values_at_once_are_as_one_by_one(values: list[str]) -> None:
+    one_by_one = [(place, *EVERYTHING.edits(value)) for place, value in enumerate(values)]
+    assert list(EVERYTHING.edits_all(values)) == [each for each in one_by_one if each[1]]

@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from connectors.blob.content.base import LONGEST, Unreadable, Utf8, stars
 from connectors.blob.content.names import Names
-from connectors.blob.content.strings import Strings
+from connectors.blob.content.strings import WORDS, Strings
 from hoopcli.masking.masker import Masking
 from hoopcli.masking.paths import Place
 from hoopcli.model.decision import Mask
@@ -25,17 +25,16 @@ from hoopcli.model.decision import Mask
 _BLOCK = 65_536
 _DEEPEST = 512
 _LONGEST_NUMBER = 4096
-_NULL = "null"
 _TOKEN = re.compile(
     r'[ \t\n\r]*+(?:(?P<string>"(?:[^"\\\x00-\x1f]++|\\.)*+")|(?P<mark>[{}\[\],:])|(?P<word>[-+.\w]++)|(?P<end>\Z))'
 )
 _DIGITS = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 _NUMBER = re.compile(rf"{_DIGITS}|NaN|-?Infinity", re.ASCII)
-# Most of a document: a key without escapes and its value, or a value in an array, and the comma after it.
-_VALUE = rf'(?:(?P<string>"[^"\\\x00-\x1f]*+")|(?P<number>{_DIGITS})|(?P<word>true|false|null))'
-_AFTER = r"(?P<after>[ \t\n\r]*+(?:(?P<comma>,)|(?=[}\]])))"
-_PAIR = re.compile(rf'[ \t\n\r]*+"(?P<key>[^"\\\x00-\x1f]*+)"[ \t\n\r]*+:[ \t\n\r]*+{_VALUE}{_AFTER}', re.ASCII)
-_ITEM = re.compile(rf"[ \t\n\r]*+{_VALUE}{_AFTER}", re.ASCII)
+# What most of a document is: keys without escapes and plain values, and the commas after them.
+_SPACE = r"[ \t\n\r]*+"
+_VALUE = rf'(?P<value>"[^"\\\x00-\x1f]*+"|{_DIGITS}|true|false|null)(?P<after>{_SPACE}(?:,|(?=[}}\]])))'
+_PAIR = re.compile(rf'{_SPACE}(?P<key>"[^"\\\x00-\x1f]*+")(?P<colon>{_SPACE}:{_SPACE}){_VALUE}', re.ASCII)
+_ITEM = re.compile(_SPACE + _VALUE, re.ASCII)
 _WITHIN = re.compile(r'(?:[^"\\\x00-\x1f]++|\\.)*+')
 _BEGIN = re.compile(r'[ \t\n\r]*+"')
 
@@ -49,6 +48,10 @@ class _Wants(Enum):
     FIRST_KEY = auto()  # or the end of an object
     COLON = auto()
     MORE = auto()  # a comma or the end of what it is in
+
+
+_KEYS = (_Wants.KEY, _Wants.FIRST_KEY)  # tuples: members are compared by identity, and an enum hashes slowly
+_VALUES = (_Wants.VALUE, _Wants.FIRST_VALUE)
 
 
 @dataclass(slots=True)
@@ -117,34 +120,26 @@ class JsonMasker:
 
     def _easy(self, text: str, at: int, pieces: list[str]) -> int:
         """Read and deliver as many plain pairs or items as follow one another; where they end."""
-        if not self._levels or self._overlong:
+        level = self._levels[-1] if self._levels else None
+        if level is None or self._overlong:
             return at
-        level = self._levels[-1]
-        if level.is_object:
-            ready, more, pattern = {_Wants.KEY, _Wants.FIRST_KEY}, _Wants.KEY, _PAIR
-        else:
-            ready, more, pattern = {_Wants.VALUE, _Wants.FIRST_VALUE}, _Wants.VALUE, _ITEM
-        strings, closes = self._strings, "}" if level.is_object else "]"
+        ready, pattern = (_KEYS, _PAIR) if level.is_object else (_VALUES, _ITEM)
+        more = _Wants.KEY if level.is_object else _Wants.VALUE
         while self._wants in ready and (match := pattern.match(text, at)) and match.end() - at <= LONGEST:
-            if not match["comma"] and not text.startswith(closes, match.end()):
-                break
-            kind = match.lastgroup if match.lastgroup not in {"after", "comma"} else None
-            mask = level.under
             if level.is_object:
-                mask = self._enter(level, match["key"])
-                begin = match.start("key") - 1
-                pieces.append(text[at:begin])
-                strings.deliver(pieces, level.mask, text[begin : match.end("key") + 1], key=True)
-                at = match.end("key") + 1
-            begin, end = match.span(kind or ("string" if match["string"] else "number" if match["number"] else "word"))
-            pieces.append(text[at:begin])
-            strings.deliver(pieces, mask, text[begin:end])
+                pieces.append(text[at : match.start("key")])
+                self._strings.key(pieces, level.mask, match["key"])
+                pieces.append(match["colon"])
+                self._enter(level, match["key"][1:-1])
+            else:
+                pieces.append(text[at : match.start("value")])
+            self._strings.value(pieces, level.under, match["value"])
             pieces.append(match["after"])
             at = match.end()
-            self._wants = more if match["comma"] else _Wants.MORE
+            self._wants = more if match["after"].endswith(",") else _Wants.MORE
         return at
 
-    def _step(self, text: str, at: int, pieces: list[str], *, hot: bool, final: bool) -> tuple[int, bool]:
+    def _step(self, text: str, at: int, pieces: list[str], *, final: bool) -> tuple[int, bool]:
         """Read one token and deliver it; where the next begins, and whether there may be one."""
         if self._overlong:
             return self._skip(text, at, pieces, final=final)
@@ -161,42 +156,37 @@ class JsonMasker:
         if end - start > LONGEST:
             return self._incomplete(text, at, pieces, final=final)
         pieces.append(text[at:start])
-        pieces.append(self._token(kind, text[start:end], hot=hot))
+        self._token(kind, text[start:end], pieces)
         return end, True
 
-    def _token(self, kind: str, token: str, *, hot: bool) -> str:
-        """What stands for a token, having taken note of where it leads."""
+    def _token(self, kind: str, token: str, pieces: list[str]) -> None:
+        """Deliver a token, having taken note of where it leads."""
         if kind == "mark":
             self._mark(token)
-            return token
-        if kind == "string" and self._wants in {_Wants.KEY, _Wants.FIRST_KEY}:
-            return self._key(token, hot=hot)
-        mask = self._value()
-        if kind == "string":
-            return self._strings.masked(mask, token) if mask else self._strings.looked_at(token, hot=hot)
-        if token in {"true", "false", _NULL}:
-            return token if mask is None or token == _NULL else self._strings.nothing(mask, token)
-        if not _NUMBER.fullmatch(token) or len(token) > _LONGEST_NUMBER:
-            raise Unreadable("the content is not JSON: it has a word that is none of its own")
-        return self._strings.nothing(mask, token) if mask else self._strings.number(token, hot=hot)
+            pieces.append(token)
+        elif kind == "string" and self._wants in _KEYS:
+            level = self._levels[-1]
+            self._enter(level, self._strings.said(token))
+            self._strings.key(pieces, level.mask, token)
+            self._wants = _Wants.COLON
+        else:
+            if kind == "word" and token not in WORDS and (len(token) > _LONGEST_NUMBER or not _NUMBER.fullmatch(token)):
+                raise Unreadable("the content is not JSON: it has a word that is none of its own")
+            self._strings.value(pieces, self._value(), token)
+
+    def _enter(self, level: _Level, key: str) -> None:
+        level.inside, found = self._names.enter(level.place, key)
+        level.under = level.mask or found
 
     def _value(self) -> Mask | None:
         """A value that is not a container is here: its mask."""
-        if self._wants not in {_Wants.VALUE, _Wants.FIRST_VALUE}:
+        if self._wants not in _VALUES:
             raise Unreadable("the content is not JSON: a value is where none belongs")
         if not self._levels:
             self._values += 1
             return self._names.whole
         self._wants = _Wants.MORE
         return self._levels[-1].under
-
-    def _key(self, token: str, *, hot: bool) -> str:
-        level = self._levels[-1]
-        self._wants = _Wants.COLON
-        name = self._strings.said(token)
-        level.inside, found = self._names.enter(level.place, name)
-        level.under = level.mask or found
-        return self._strings.hidden(level.mask, token) if level.mask else self._strings.looked_at(token, hot=hot)
 
     def _mark(self, mark: str) -> None:
         match mark:
@@ -221,7 +211,7 @@ class JsonMasker:
 
     def _close(self, *, is_object: bool) -> None:
         empty = _Wants.FIRST_KEY if is_object else _Wants.FIRST_VALUE
-        if not self._levels or self._levels[-1].is_object is not is_object or self._wants not in {empty, _Wants.MORE}:
+        if not self._levels or self._levels[-1].is_object is not is_object or self._wants not in (empty, _Wants.MORE):
             raise Unreadable("the content is not JSON: something ends that has not begun")
         self._levels.pop()
         self._wants = _Wants.MORE if self._levels else _Wants.VALUE
@@ -239,7 +229,7 @@ class JsonMasker:
             if final:
                 raise Unreadable("the JSON ends within a string")
             return at, False
-        if self._wants in {_Wants.KEY, _Wants.FIRST_KEY}:
+        if self._wants in _KEYS:
             raise Unreadable("the JSON has a key that is too long")
         mask = self._value()
         self.masked[mask.id if mask else self._strings.unread] += 1
