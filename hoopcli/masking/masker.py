@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
 from hoopcli.masking import numbers, secrets
+from hoopcli.masking.batch import mask_all
 from hoopcli.masking.detectors import by_name
 from hoopcli.masking.keeping import Edit, exact, find_all_edits, find_edits, keeping_stream
 from hoopcli.masking.methods import mask as masked_form
-from hoopcli.masking.methods import strictness
+from hoopcli.masking.methods import masked_by, strictness
 from hoopcli.masking.patterns import field_matches, resource_matcher, segments, text_matcher
 from hoopcli.masking.prefilter import Prefilter
 from hoopcli.masking.scan import StreamMasker, Watch, mask_whole
@@ -93,6 +94,10 @@ class Masking:
         """
         return masked_form(mask.method, value, width, self._key)
 
+    def apply_all(self, mask: Mask, values: Iterable[str], width: int | None = None) -> list[str | None]:
+        """``apply`` to each of many values, with less work for each."""
+        return list(map(masked_by(mask.method, width, self._key), values))
+
     def detect(self, value: str) -> tuple[str, dict[str, int]]:
         """The value with everything masked that a detector finds in it, and how many values by the id of the mask.
 
@@ -102,6 +107,10 @@ class Masking:
             if quick(value) or (folds and not value.isascii()):
                 return mask_whole(self._watches, value, self._key)
         return value, {}
+
+    def detect_all(self, values: Sequence[str]) -> tuple[Sequence[str], dict[str, int]]:
+        """``detect`` in each of many values, with less work for each. A value with nothing found is the same object."""
+        return mask_all(self._watches, values, self._key)
 
     def suspect(self, data: bytes | memoryview) -> bool:
         """Whether ``detect`` may find something in text cells of UTF-16LE or 8 bits anywhere among these bytes.
