@@ -85,7 +85,9 @@ def test_the_published_schema_is_current() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["examples/policy.yaml", "tests/fixtures/policy/decisions.yaml"], ids=["example", "table"]
+    "path",
+    ["examples/policy.yaml", "examples/policy_blob.yaml", "tests/fixtures/policy/decisions.yaml"],
+    ids=["example", "blobs", "table"],
 )
 def test_the_schema_accepts_what_hoop_accepts(path: str) -> None:
     document: Any = yaml.safe_load((ROOT / path).read_text("utf-8"))
@@ -110,3 +112,10 @@ def test_garbage_raises_usage_errors_only(text: str) -> None:
         load(text)
     except UsageError as error:
         assert error.message
+
+
+def test_the_example_for_blobs_has_nothing_to_remark() -> None:
+    from connectors.blob.operations import VERBS
+    from hoopcli.policy.lint import check
+
+    assert check(ROOT / "examples/policy_blob.yaml", VERBS) == []
