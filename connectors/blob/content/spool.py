@@ -1,4 +1,4 @@
-"""Where masked contents wait that cannot be served from a stream: what the connector asks of the store behind it.
+"""Masked contents in the spool: what tells them apart, and how libraries read them.
 
 A masked content is made once for each version of a blob and each set of masks, and served from the spool: in ranges, to
 several readers at once, with a length of its own.
@@ -7,11 +7,10 @@ several readers at once, with a length of its own.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from hoopcli.sansio.notice import Notice
+from hoopcli.sansio.spool import SpoolFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -25,45 +24,6 @@ class SpoolKey:
     version: str
     etag: str
     masks: str
-
-
-class SpoolFile(Protocol):
-    """One content in the spool. Who made it appends; others read as far as it has come.
-
-    ``grown`` is given whenever it has grown, is complete or has failed. ``facts`` are what its maker said of it at the
-    end: how many values are masked, by the id of the mask.
-    """
-
-    size: int
-    complete: bool
-    failed: bool
-    facts: Mapping[str, int]
-    grown: Notice
-
-    def append(self, data: bytes) -> None:
-        """Add bytes at the end. Raises HoopError where the spool is full."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Bytes from an offset: fewer than asked for where the content does not go so far yet. Raises HoopError."""
-
-    def finish(self, facts: Mapping[str, int]) -> None:
-        """Say that the content is complete."""
-
-    def fail(self) -> None:
-        """Say that it will never be: who waits hears it, and the next who asks starts anew."""
-
-    def close(self) -> None:
-        """Say that this user of the file is done with it."""
-
-
-class Spool(Protocol):
-    """The store of masked contents."""
-
-    def open(self, key: SpoolKey) -> tuple[SpoolFile, bool]:
-        """The file of a content, and whether the caller is to make it: append, then finish or fail. To be closed."""
-
-    def scratch(self) -> SpoolFile:
-        """A file that nobody else finds, for what is needed only while a content is made. To be closed."""
 
 
 class SpoolReader(io.RawIOBase):
