@@ -89,7 +89,10 @@ class Columns:
 
     def _is_regular(self, flat: bytes) -> bool:
         skeleton = flat.translate(None, self._other)
-        return skeleton == self._unit * (len(skeleton) // len(self._unit)) and flat.endswith(self._break)
+        rows = len(skeleton) // len(self._unit)
+        if skeleton != self._unit * rows or not flat.endswith(self._break):
+            return False
+        return len(self._break) == 1 or flat.count(self._break) == rows
 
     def _flat(self, data: bytes) -> bytes | None:
         """The block with what is within quotes made harmless; None if quotes are where they do not belong."""

@@ -1,7 +1,8 @@
 """Masking of JSON and of its lines: keys by name, values by path, and what detectors find anywhere. Keeps the length.
 
 The text is read token by token and never held as a whole; what is no JSON (RFC 8259) is refused where it is seen. One
-value may follow another, as in NDJSON. ``NaN`` and ``Infinity`` count as numbers, as many writers have them.
+object or array may follow another, as in NDJSON; strings in a row may be a table in quotes. ``NaN`` and ``Infinity``
+count as numbers, as many writers have them.
 
 A masked string keeps its quotes. A masked number, or what a mask ``null`` covers, becomes ``null`` and spaces; a number
 too short for that becomes ``0`` and spaces. Under a masked key everything is masked, keys included. A string longer
@@ -80,6 +81,7 @@ class JsonMasker:
         self._wants = _Wants.VALUE
         self._overlong = False
         self._values = 0
+        self._plain = False
 
     def feed(self, data: bytes) -> bytes:
         """Take a piece; return what of all so far can be delivered. Raises Unreadable."""
@@ -178,12 +180,15 @@ class JsonMasker:
         level.inside, found = self._names.enter(level.place, key)
         level.under = level.mask or found
 
-    def _value(self) -> Mask | None:
-        """A value that is not a container is here: its mask."""
+    def _value(self, *, plain: bool = True) -> Mask | None:
+        """A value is here, a ``plain`` one if it is no container: its mask."""
         if self._wants not in _VALUES:
             raise Unreadable("the content is not JSON: a value is where none belongs")
         if not self._levels:
             self._values += 1
+            self._plain = self._plain or plain
+            if self._values > 1 and self._plain:
+                raise Unreadable("the content is not JSON: one value follows another")
             return self._names.whole
         self._wants = _Wants.MORE
         return self._levels[-1].under
@@ -205,7 +210,7 @@ class JsonMasker:
         if len(self._levels) >= _DEEPEST:
             raise Unreadable(f"the JSON is nested deeper than {_DEEPEST} levels")
         place = self._levels[-1].inside if self._levels else self._names.root
-        mask = self._value()
+        mask = self._value(plain=False)
         self._levels.append(_Level(is_object, place, mask, place, mask))
         self._wants = _Wants.FIRST_KEY if is_object else _Wants.FIRST_VALUE
 

@@ -115,15 +115,21 @@ def test_a_delimiter_that_the_kind_lies_about() -> None:
         b'"1,Ada,123-45-6789',
         b"1,Ada,x,123-45-6789,",
         b'1,"Ada\\",123-45-6789,"',
+        b"1,Ada\r123-45-6789",
     ],
 )
 def test_a_record_of_which_nothing_can_be_told_is_masked_whole(row: bytes) -> None:
     data = b"id,name,ssn\n1,Eve,999\n" + row + b"\n"
     masked, counts = fed(CsvMasker(SSN), data)
     tail = masked[len(b"id,name,ssn\n1,Eve,***\n") :]
-    assert set(tail) <= set(b'*,\n"')
+    assert set(tail) <= set(b'*,\r\n"')
     assert len(masked) == len(data)
     assert counts["columns"] >= 2
+
+
+def test_half_a_line_break_is_none_of_the_others() -> None:
+    data = b"id,ssn\r\n" + b"1,2\r123-45-6789\n3,4\r\n" * 3
+    assert fed(CsvMasker(SSN), data)[0] == b"id,ssn\r\n" + b"1,*\r***********\n3,*\r\n" * 3
 
 
 def test_without_masked_columns_strange_records_pass_if_nothing_is_in_them() -> None:

@@ -96,6 +96,7 @@ def archive() -> bytes:
         ("application/json", "a.json", b"{'ssn': 1}"),
         ("application/json", "a.json", b""" {"a": 1"""),
         ("", "a.parquet", CSV),
+        ("", "a.json", b'"id"\t"ssn"\n"1"\t"123-45-6789"\n'),
         ("", "a.gz", CSV),
         ("", "a.txt", b"%PDF-1.7"),
     ],
