@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from connectors.blob import parts
 from connectors.blob.address import parse
 from connectors.blob.answers import LISTINGS, Listings, Terms, pass_on, pass_text
 from connectors.blob.asked import Asked
@@ -101,6 +102,7 @@ class BlobApplication:
             raise StorageError(403, DENIED, "a key of the upstream never leaves the broker", "sign with the session's")
         if operation.source is not None and operation.source.address is not None:
             self._check_masks_follow(asked, permit, operation.source.resource)
+        parts.check_parts(asked, permit.decision.masks)
         terms = Terms.of(self._context, permit, asked.resource)
         if terms.masks:
             asked = conditions_translated(asked, terms)
@@ -109,7 +111,10 @@ class BlobApplication:
         sign = yield from self._signer(exchange)
         if terms.masks and operation.answer in {Answer.CONTENT, Answer.DERIVED, Answer.PROPERTIES}:
             return (yield from self._reading.run(exchange, asked, terms, delivery, sign))
-        response = yield from self._forward(exchange, sign(asked), delivery, upload)
+        if terms.masks and parts.lists_blocks(asked):
+            response = yield from self._put_together(exchange, asked, sign, upload)
+        else:
+            response = yield from self._forward(exchange, sign(asked), delivery, upload)
         return (yield from self._answer(exchange, asked, response, terms, delivery))
 
     def _answer(
@@ -149,6 +154,21 @@ class BlobApplication:
         elif size:
             delivery.facts["stored"] = {"sha256": digest.hexdigest(), "size": size}
         return response
+
+    def _put_together(
+        self, exchange: Exchange, asked: Asked, sign: Callable[[Asked], Request], upload: Upload | None
+    ) -> Steps[Response]:
+        """Make a blob of new blocks only. Raises StorageError, ProtocolError."""
+        if upload is None:
+            document = yield from exchange.read(parts.LONGEST_LIST)
+        else:
+            document = upload.body.read(0, min(upload.body.size, parts.LONGEST_LIST + 1))
+        listed = parts.only_new_blocks(document)
+        return (
+            yield from exchange.forward(
+                sign(replace(asked, request=parts.with_document(asked.request, listed))), listed
+            )
+        )
 
     def _signer(self, exchange: Exchange) -> Steps[Callable[[Asked], Request]]:
         """What makes upstream requests, with a credential that is valid now."""
