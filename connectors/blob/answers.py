@@ -127,8 +127,24 @@ class Listings:
         delivery.rows = page.shown
         delivery.facts["hidden"] = page.hidden
 
+    def _masking_of(self, account: str, terms: Terms) -> Callable[[str], Masking]:
+        """What masks the values of an entry: the masks that are about it, which may not be about its container."""
+        if not any(mask.resources for mask in terms.all):
+            return lambda _entry: terms.masking
+        made: dict[tuple[str, ...], Masking] = {}
+
+        def masking_of(entry: str) -> Masking:
+            masks = about(terms.all, f"{account}/{entry}")
+            key = tuple(mask.id for mask in masks)
+            if key not in made:
+                made[key] = self._context.masking(masks)
+            return made[key]
+
+        return masking_of
+
     def _rules(self, asked: Asked, terms: Terms, delivery: Delivery) -> ListingRules:
         account = asked.address.account
+        masking_of = self._masking_of(account, terms)
 
         def may_list(resource: str) -> bool:
             action = Action("blob:list", (resource,))
@@ -142,8 +158,8 @@ class Listings:
         def visible_below(container: str, prefix: str) -> bool:
             return may_list(f"{account}/{container}/{prefix.rstrip('/')}/*")
 
-        def mask(_what: str, value: str) -> str:
-            shown, found = terms.masking.detect(value)
+        def mask(entry: str, _what: str, value: str) -> str:
+            shown, found = masking_of(entry).detect(value)
             delivery.count(found)
             return shown
 

@@ -44,14 +44,15 @@ class ListingRules:
     """What a listing may say.
 
     ``visible`` takes a container and a name (empty for the container itself), ``visible_below`` a container and a
-    prefix: whether anything under it may be visible. ``mask`` takes what a value is (``name``, a metadata key, a tag's
-    key, a property) and the value. ``rewrite`` is asked for the ``rewritten`` properties of an entry, by its name, the
-    property and its value; None leaves the property out. ``seal`` writes a continuation marker as clients may have it.
+    prefix: whether anything under it may be visible. ``mask`` takes an entry (``container`` or ``container/name``),
+    what a value of it is (``name``, a metadata key, a tag's key, a property) and the value. ``rewrite`` is asked for the
+    ``rewritten`` properties of an entry, by its name, the property and its value; None leaves the property out.
+    ``seal`` writes a continuation marker as clients may have it.
     """
 
     visible: Callable[[str, str], bool]
     visible_below: Callable[[str, str], bool]
-    mask: Callable[[str, str], str] = lambda _what, value: value
+    mask: Callable[[str, str, str], str] = lambda _entry, _what, value: value
     rewrite: Callable[[str, str, str], str | None] = lambda _name, _property, value: value
     rewritten: frozenset[str] = frozenset()
     seal: Callable[[str], str] = lambda marker: marker
@@ -251,8 +252,9 @@ class XmlListing:
         end = self._end_of_tag()
         if self._is_visible(entry, entry.name):
             self.shown += 1
+            container = "" if entry.tag == "Container" else f"{entry.container or self._container}/"
             for value in entry.values:
-                self._pass_value(value, entry.name)
+                self._pass_value(value, entry.name, container)
             self._pass_until(end)
         else:
             self.hidden += 1
@@ -266,13 +268,13 @@ class XmlListing:
                 return self._rules.visible_below(self._container, name)
         return self._rules.visible(entry.container or self._container, name)
 
-    def _pass_value(self, value: _Value, name: str) -> None:
+    def _pass_value(self, value: _Value, name: str, container: str) -> None:
         """Write a value's element anew where it changes."""
         shown: str | None = value.text
         if value.rewritten:
             shown = self._rules.rewrite(name, value.tag, value.text)
         if shown:
-            shown = self._rules.mask(value.what, shown)
+            shown = self._rules.mask(container + name, value.what, shown)
         if shown == value.text:
             return
         self._pass_until(value.start)

@@ -56,11 +56,12 @@ class JsonListing:
             raise ProtocolError("an entry of the upstream's listing has entries of its own")
         if not self._is_visible(entry, name):
             return None
+        place = name if self._key == "filesystems" else f"{self._container}/{name}"
         shown: dict[str, Any] = {}
         for key, value in entry.items():
             changed = self._rules.rewrite(name, key, str(value)) if key in self._rules.rewritten else value
             if changed is not None:
-                shown[key] = self._rules.mask(key, changed) if isinstance(changed, str) else changed
+                shown[key] = self._rules.mask(place, key, changed) if isinstance(changed, str) else changed
         return shown
 
     def _is_visible(self, entry: dict[str, Any], name: str) -> bool:

@@ -35,7 +35,7 @@ def seen(name: str) -> bool:
 MASKED = ListingRules(
     visible=lambda container, name: seen(container + name),
     visible_below=lambda _container, prefix: seen(prefix),
-    mask=lambda what, value: f"<{what}>" if "ada" in value else value,
+    mask=lambda _entry, what, value: f"<{what}>" if "ada" in value else value,
     rewrite=lambda name, prop, value: None if prop == "Content-MD5" else f"{value}+{len(name)}",
     rewritten=frozenset({"Etag", "Content-MD5"}),
 )
@@ -208,7 +208,7 @@ def test_paths() -> None:
     rules = ListingRules(
         lambda container, name: (container, name) in {("docs", "d/a"), ("docs", "file")},
         lambda _container, prefix: prefix == "d/",
-        lambda what, value: f"<{what}>" if "ada" in value else value,
+        lambda _entry, what, value: f"<{what}>" if "ada" in value else value,
         lambda _name, _key, value: None if value == "gone" else f"{value}+",
         frozenset({"etag", "contentLength"}),
     )
@@ -252,3 +252,21 @@ def test_which_filter_is_for_what() -> None:
         assert isinstance(listing_of(answer, PLAIN, "docs"), XmlListing)
     for answer in (Answer.PATHS, Answer.FILESYSTEMS):
         assert isinstance(listing_of(answer, PLAIN, "docs"), JsonListing)
+
+
+def test_what_masks_a_value_depends_on_the_entry_that_it_is_of() -> None:
+    entries: list[str] = []
+
+    def mask(entry: str, _what: str, value: str) -> str:
+        entries.append(entry)
+        return value
+
+    rules = ListingRules(lambda *_: True, lambda *_: True, mask)
+    filtered(page(BLOB.format(name="a/1")), rules)
+    filtered(page("<Container><Name>docs</Name></Container>", around="Containers"), rules)
+    found = "<Blob><Name>b</Name><ContainerName>other</ContainerName></Blob>"
+    filtered(page(found), rules)
+    listing = JsonListing(rules, Answer.PATHS, "docs")
+    listing.feed(b'{"paths":[{"name":"d/a"}]}')
+    listing.finish()
+    assert set(entries) == {"docs/a/1", "docs", "other/b", "docs/d/a"}
