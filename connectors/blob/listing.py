@@ -45,8 +45,8 @@ class ListingRules:
 
     ``visible`` takes a container and a name (empty for the container itself), ``visible_below`` a container and a
     prefix: whether anything under it may be visible. ``mask`` takes an entry (``container`` or ``container/name``),
-    what a value of it is (``name``, a metadata key, a tag's key, a property) and the value. ``rewrite`` is asked for the
-    ``rewritten`` properties of an entry, by its name, the property and its value; None leaves the property out.
+    what a value of it is (``name``, a metadata key, a tag's key, a property) and the value. ``rewrite`` is asked for
+    the ``rewritten`` properties of an entry, by its name, the property and its value; None leaves the property out.
     ``seal`` writes a continuation marker as clients may have it.
     """
 
