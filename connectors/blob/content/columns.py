@@ -16,7 +16,8 @@ from connectors.blob.content.forms import ColumnForm, column_form
 from hoopcli.masking.masker import Masking
 from hoopcli.model.decision import Mask
 
-_STAND_INS = b"\x01\x02\x03"
+_MARKS = (b"\x01", b"\x02", b"\x03")
+_STAND_INS = b"".join(_MARKS)
 
 
 class _Gap:
@@ -78,8 +79,8 @@ class Columns:
         if flat is None or not self._is_regular(flat):
             return None
         if self._masks:
-            plain = len(self._masks) == 1 and not quoted
-            flat = self._one_column(flat) if plain else self._all_columns(flat, quoted=quoted)
+            mask = self._one_column if len(self._masks) == 1 else self._all_columns
+            flat = mask(flat, quoted=quoted)
         if self._suspect(flat, quoted=quoted):
             flat = self._looked_at(flat, quoted=quoted)
         return flat.translate(self._show) if quoted else flat
@@ -96,7 +97,7 @@ class Columns:
 
     def _flat(self, data: bytes) -> bytes | None:
         """The block with what is within quotes made harmless; None if quotes are where they do not belong."""
-        if any(mark in data for mark in (b"\x01", b"\x02", b"\x03")):
+        if any(mark in data for mark in _MARKS):
             return None
         parts = data.split(b'"')
         outside = parts[::2]
@@ -106,29 +107,39 @@ class Columns:
             return None
         if (outside[0] and outside[0][-1] not in edges) or (outside[-1] and outside[-1][0] not in edges):
             return None
+        if not b"".join(parts[1::2]).translate(None, self._other):
+            return data
         parts[1::2] = [part.translate(self._hide) for part in parts[1::2]]
         return b'"'.join(parts)
 
-    def _one_column(self, flat: bytes) -> bytes:
+    def _one_column(self, flat: bytes, *, quoted: bool) -> bytes:
         """The block with its one masked column masked, cut only around its cells."""
         ((number, mask),) = self._masks.items()
         pieces = self._gaps[number].split(flat)
-        values = pieces[1::2]
-        pieces[1::2] = self._forms[number](values)
-        self._masked[mask.id] += len(values) - values.count(b"")
+        pieces[1::2] = self._column(number, mask, pieces[1::2], quoted=quoted)
         return b"".join(pieces)
 
     def _all_columns(self, flat: bytes, *, quoted: bool) -> bytes:
         cells = self._split(flat)
         for number, mask in self._masks.items():
             step = slice(number, None, self._width + 1)
-            values = cells[step]
-            if quoted:
-                cells[step] = [self._cells.masked(mask, value.translate(self._show)) for value in values]
-            else:
-                self._masked[mask.id] += len(values) - values.count(b"")
-                cells[step] = self._forms[number](values)
+            cells[step] = self._column(number, mask, cells[step], quoted=quoted)
         return self._joined(cells)
+
+    def _column(self, number: int, mask: Mask, values: list[bytes], *, quoted: bool) -> list[bytes]:
+        """The cells of a masked column. Quotes come off and on again where they hold no quote, delimiter or break."""
+        bare = values
+        if quoted:
+            together = b"".join(values)
+            in_quotes = sum(value.startswith(b'"') for value in values)
+            if together.count(b'"') != 2 * in_quotes or any(mark in together for mark in _MARKS):
+                return [self._cells.masked(mask, value.translate(self._show)) for value in values]
+            bare = [value.strip(b'"') for value in values]
+        self._masked[mask.id] += len(bare) - bare.count(b"")
+        shown = self._forms[number](bare)
+        if not quoted:
+            return shown
+        return [b'"%b"' % new if old.startswith(b'"') else new for old, new in zip(values, shown, strict=True)]
 
     def _looked_at(self, flat: bytes, *, quoted: bool) -> bytes:
         """The block with what detectors find in it masked. Columns in which they find nothing are left alone."""
