@@ -12,9 +12,10 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
+from itertools import pairwise
 
 from connectors.blob.content.base import Unreadable
-from connectors.blob.content.header import read_header
+from connectors.blob.content.header import DELIMITERS, read_header
 from connectors.blob.content.json import JsonMasker
 from connectors.blob.content.names import Names
 from hoopcli.masking.masker import Masking
@@ -83,6 +84,8 @@ _BY_SUFFIX = {
 }
 _JSON_TYPE = re.compile(r"application/[\w.-]+\+json", re.ASCII)
 _BINARY_TYPE = re.compile(r"(?:image|audio|video|font)/(?!svg).*|application/(?:pdf|zip|vnd\.openxmlformats.*)")
+_LINES_BEFORE = 30
+_COLUMNS_TRIED = 500
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _JSON_BEGIN = re.compile(r"\ufeff?[ \t\r\n]*[\[{]")
@@ -170,7 +173,21 @@ def _table(said: Kind | None, head: bytes, masking: Masking, *, whole: bool) -> 
         return Kind.OPAQUE if called_so else Kind.TEXT
     if header is None:
         return called_so or (Kind.OPAQUE if names.any else Kind.TEXT)
+    if names.any and not header.masks and _has_late_header(head, names):
+        return Kind.OPAQUE
     return called_so or (Kind.CSV if header.masks else Kind.TEXT)
+
+
+def _has_late_header(head: bytes, names: Names) -> bool:
+    """Whether something stands before a table that names a masked column: it would be read with another header."""
+    lines = head.decode("utf-8", "ignore").splitlines()[:_LINES_BEFORE]
+    for line, after in pairwise([*lines, ""]):
+        for delimiter in (each.decode() for each in DELIMITERS):
+            columns = line.count(delimiter)
+            alike = columns > 0 and (not after or after.count(delimiter) == columns)
+            if alike and any(names.column(cell.strip(' "')) for cell in line.split(delimiter)[:_COLUMNS_TRIED]):
+                return True
+    return False
 
 
 def _text(head: bytes, *, whole: bool) -> str | None:

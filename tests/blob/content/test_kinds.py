@@ -108,6 +108,18 @@ def test_what_cannot_be_read_is_opaque(content_type: str, name: str, head: bytes
         open_masker(content, MASKS)
 
 
+@pytest.mark.parametrize("before", [b"# made by the export\n", b"Report\r\n\r\n", b"a;b\n", b"\n", b'"a title"\n' * 20])
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.tsv"])
+def test_a_header_that_is_not_the_first_line(name: str, before: bytes) -> None:
+    assert kind("", name, before + CSV) is Kind.OPAQUE
+    assert kind("", name, before + b"ssn\tx\n") is Kind.OPAQUE
+    assert decide("", "", name, before + CSV, masking(by_detectors("email"))).kind is not Kind.OPAQUE
+
+
+def test_names_in_prose_are_no_header() -> None:
+    assert kind("", "a.txt", b"Columns:\nid, ssn, and so on.\nMore of it.\n") is Kind.TEXT
+
+
 def test_encodings() -> None:
     assert kind("text/csv", "a", gzip.compress(CSV, mtime=0), "gzip") is Kind.GZIP
     assert kind("text/csv", "a", CSV, "br") is Kind.OPAQUE
