@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from shutil import which
 
@@ -24,6 +27,8 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 #: The connection string of an account that tests use instead of the emulator.
 NAMED = "HOOP_TEST_BLOB"
+_CANARY = "canary"
+_REQUEST = re.compile(r"RequestMethod=(\w+) RequestURL=\S+?/" + ACCOUNT + r"(\S*) RequestHeaders:")
 _PROGRAM = Path(__file__).parents[1] / "end_to_end/node/node_modules/.bin/azurite-blob"
 
 
@@ -56,16 +61,42 @@ class Azurite:
         return Connection("azure-blob", "blob", self.options())
 
     def mark(self) -> int:
-        """Where the log ends now."""
-        return self.log.stat().st_size if self.log.exists() else 0
+        """Where the log ends, once all that was asked before is in it."""
+        self._settle()
+        return self.log.stat().st_size
 
     def heard_since(self, mark: int) -> str:
-        """What the log says since then."""
-        if not self.log.exists():
-            return ""
+        """What the log says of the time from a mark until now."""
+        self._settle()
         with self.log.open("rb") as log:
             log.seek(mark)
             return log.read().decode("utf-8", "replace")
+
+    def asked_since(self, mark: int) -> list[str]:
+        """The requests from a mark until now, as ``METHOD /container/name?query``."""
+        found = _REQUEST.findall(self.heard_since(mark))
+        return [f"{method} {target}" for method, target in found if _CANARY not in target]
+
+    def _settle(self) -> None:
+        """Ask for something, and wait until the log says so: the log is written in order."""
+        name, start = f"{_CANARY}-{secrets.token_hex(8)}", self.log.stat().st_size
+        with closing(self._wire()) as wire:
+            wire.request("GET", f"/{ACCOUNT}/{name}")
+            wire.getresponse().read()
+
+        def logged() -> bool:
+            with self.log.open("rb") as log:
+                log.seek(start)
+                return name.encode() in log.read()
+
+        eventually(logged)
+
+    def _wire(self) -> HTTPConnection:
+        if self.scheme == "http":
+            return HTTPConnection("127.0.0.1", self.port, timeout=20)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return HTTPSConnection("127.0.0.1", self.port, timeout=20, context=context)
 
 
 @dataclass(frozen=True)
