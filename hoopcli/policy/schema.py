@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from hoopcli.errors import UsageError
 from hoopcli.masking.detectors import by_name
-from hoopcli.masking.masker import DETECTORS
+from hoopcli.masking.masker import DETECTORS, JSON_PATH
+from hoopcli.masking.paths import json_path
 from hoopcli.model.access import PrincipalKind
 from hoopcli.model.decision import Mask, Method
 from hoopcli.policy.conditions import Condition
@@ -53,6 +54,15 @@ def _detector(name: str) -> str:
     return name
 
 
+def _column(name: str) -> str:
+    if name.startswith(JSON_PATH):
+        try:
+            json_path(name)
+        except UsageError as error:
+            raise ValueError(f"{error.message}; {error.hint}") from None
+    return name
+
+
 def _not_reserved(name: str) -> str:
     if name in RESERVED:
         raise ValueError(f"{name!r} is what hoop itself calls some decisions; choose another id")
@@ -65,6 +75,7 @@ Duration = Annotated[
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1, max_length=1000)]
 Resources = Annotated[tuple[Annotated[str, Field(max_length=500)], ...], Field(min_length=1, max_length=1000)]
+Columns = Annotated[tuple[Annotated[Text, AfterValidator(_column)], ...], Field(min_length=1, max_length=1000)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"), AfterValidator(_not_reserved)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 
@@ -171,7 +182,7 @@ class MaskRule(_Model):
     id: Id
     description: Text | None = None
     fields: Texts | None = None
-    columns: Texts | None = None
+    columns: Columns | None = None
     labels: Texts | None = None
     detectors: Annotated[tuple[Annotated[str, AfterValidator(_detector)], ...], Field(min_length=1)] | None = None
     method: HowMasked = "redact"
