@@ -75,17 +75,27 @@ class RawClient:
         """Send a signed request on a connection of its own; what is answered."""
         return self.send(self.head(method, target, fields, body=body, at=at, unsigned=unsigned) + (body or b""), method)
 
+    def bare(self, method: str, target: str, fields: Fields = (), body: bytes = b"") -> Answer:
+        """Send a request that proves itself by the session's secret: for what no client would sign."""
+        pairs = [("Host", f"{self.listen.host}:{self.listen.port}"), ("x-ms-version", _VERSION), *fields]
+        pairs += [
+            ("Authorization", f"Bearer {self.listen.secret}"),
+            *([("Content-Length", str(len(body)))] if body else []),
+        ]
+        return self.send(written(method, target, pairs) + body, method)
+
     def send(self, data: bytes, method: str = "GET") -> Answer:
-        """Send bytes on a connection of its own; the first answer, and what follows until the broker has no more."""
+        """Send bytes on a connection of its own; the first answer, and what follows until the broker closes it."""
         with socket.create_connection((self.listen.host, self.listen.port), _SECONDS) as wire:
             with suppress(ConnectionError):  # it may have been answered before its end
                 wire.sendall(data)
-                wire.shutdown(socket.SHUT_WR)
             return answer_of(wire, method)
 
 
 def written(method: str, target: str, fields: Fields) -> bytes:
-    """A head as bytes, with nothing checked."""
+    """A head as bytes, with nothing checked. The connection ends with it unless the fields say otherwise."""
+    if not any(name == "Connection" for name, _ in fields):
+        fields = [*fields, ("Connection", "close")]
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
     return "\r\n".join(lines).encode("utf-8")
 
