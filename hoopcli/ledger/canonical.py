@@ -54,10 +54,13 @@ def plain(value: Json, depth: int = 0) -> Json:
         return text(cast("str", value))
     if kind is bool or value is None:
         return value
+    if kind is int and -MAX_INTEGER <= cast("int", value) <= MAX_INTEGER:
+        return value
     if depth == MAX_DEPTH:
         raise LedgerError("this is nested too deeply to be recorded")
-    if isinstance(value, Mapping):
-        return {text(name): plain(item, depth + 1) for name, item in value.items()}
+    if kind is dict or isinstance(value, Mapping):
+        members = cast("Mapping[str, Json]", value).items()
+        return {text(name): text(item) if type(item) is str else plain(item, depth + 1) for name, item in members}
     if kind is list or kind is tuple:
         return [plain(item, depth + 1) for item in cast("Sequence[Json]", value)]
     return _scalar(value)

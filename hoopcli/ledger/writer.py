@@ -24,7 +24,7 @@ from hoopcli.ledger.record import Draft
 from hoopcli.ledger.store import Ledger
 
 BATCH: Final = 512
-"""Records a transaction at most."""
+"""Records at which a transaction is closed; it has fewer than twice as many."""
 WAITING: Final = 8_192
 """Records that may wait; ``submit`` then blocks, and ``append`` refuses."""
 SIGN_SECONDS: Final = 1.0
@@ -46,7 +46,6 @@ class _Item:
     draft: Draft
     waiter: _Waiter
     loop: _Loop | None
-    lazy: bool = False
 
 
 class LedgerWriter:
@@ -55,7 +54,8 @@ class LedgerWriter:
     def __init__(self, ledger: Ledger, *, sign_seconds: float = SIGN_SECONDS, waiting: int = WAITING) -> None:
         self._ledger = ledger
         self._sign_seconds = sign_seconds
-        self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._groups: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()
+        self._held: list[_Item] = []  # lazy items that the thread has not been woken for
         self._room = threading.Condition(threading.Lock())
         self._free = waiting
         self._refusal: LedgerError | None = None
@@ -88,8 +88,8 @@ class LedgerWriter:
     def append(self, draft: Draft, *, lazy: bool = False) -> asyncio.Future[int]:
         """Queue a draft from an event loop, at once; await the future to know that it is on the disk.
 
-        A ``lazy`` one is held back up to ``LAZY_SECONDS`` for company. Cancelling the future does not take the record
-        back.
+        A ``lazy`` one is held back up to ``LAZY_SECONDS`` for company, without waking the thread. Cancelling the future
+        does not take the record back.
 
         Raises:
             LedgerError: the writer is closed, has failed, or too many records wait.
@@ -99,7 +99,7 @@ class LedgerWriter:
         with self._room:
             if self._free == 0:
                 raise LedgerError("too many records wait for the disk", "check the disk that holds the ledger")
-            self._put(_Item(draft, future, loop, lazy))
+            self._put(_Item(draft, future, loop), lazy=lazy)
         return future
 
     def close(self) -> None:
@@ -111,7 +111,8 @@ class LedgerWriter:
         with self._room:
             closing, self._closing = self._closing, True
             if not closing:
-                self._items.put(None)
+                self._release_all()
+                self._groups.put(None)
         self._thread.join()
         if self._refusal is not None and not closing:
             raise _again(self._refusal)
@@ -122,21 +123,34 @@ class LedgerWriter:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _put(self, item: _Item) -> None:
+    def _put(self, item: _Item, *, lazy: bool = False) -> None:
         """Queue an item, holding the lock: nothing may be queued behind the end."""
         refusal = _CLOSED if self._closing else self._refusal
         if refusal is not None:
             raise _again(refusal)
         self._free -= 1
-        self._items.put(item)
+        timed = any(held.loop is item.loop for held in self._held)
+        self._held.append(item)
+        if not lazy or len(self._held) >= BATCH:
+            self._release_all()
+        elif not timed and item.loop is not None:
+            item.loop.call_later(LAZY_SECONDS, self._release)
+
+    def _release(self) -> None:
+        with self._room:
+            self._release_all()
+
+    def _release_all(self) -> None:
+        """Hand what is held to the thread, in order, by waking it once. The lock is held."""
+        if self._held:
+            self._groups.put(self._held)
+            self._held = []
 
     def _run(self) -> None:
         try:
             ended = False
             while not ended:
-                batch = self._next_batch()
-                ended = bool(batch) and batch[-1] is None
-                items = [item for item in batch if item is not None]
+                items, ended = self._next_batch()
                 if items:
                     self._commit(items)
                 self._pay_debts(idle=not items)
@@ -144,17 +158,18 @@ class LedgerWriter:
         finally:
             self._ledger.close()
 
-    def _next_batch(self) -> list[_Item | None]:
-        """What waits now, or nothing once the next debt is due. None is the end."""
-        batch: list[_Item | None] = []
+    def _next_batch(self) -> tuple[list[_Item], bool]:
+        """What waits now, or nothing once the next debt is due, and whether that is the end."""
+        items: list[_Item] = []
         with suppress(queue.Empty):
-            batch.append(self._items.get(timeout=self._patience()))
-            deadline = time.monotonic() + LAZY_SECONDS
-            while (item := batch[-1]) is not None and len(batch) < BATCH:
-                deadline = deadline if item.lazy else 0.0
-                held = max(0.0, deadline - time.monotonic())
-                batch.append(self._items.get(timeout=held) if held else self._items.get_nowait())
-        return batch
+            group = self._groups.get(timeout=self._patience())
+            while group is not None:
+                items += group
+                if len(items) >= BATCH:
+                    return items, False
+                group = self._groups.get_nowait()
+            return items, True
+        return items, False
 
     def _patience(self) -> float | None:
         """Seconds until there is something to do even if no record comes; None for ever."""

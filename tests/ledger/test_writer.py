@@ -89,6 +89,33 @@ def test_a_lazy_record_goes_with_the_next_and_does_not_wait_for_ever(gated: Gate
         asyncio.run(main(writer))
 
 
+def test_lazy_records_of_a_loop_that_is_gone_are_kept_in_order(gated: Gated, tmp_path: Path) -> None:
+    async def leave(writer: LedgerWriter) -> None:
+        writer.append(NOTE, lazy=True)
+
+    async def wait(writer: LedgerWriter) -> int:
+        return await writer.append(NOTE, lazy=True)
+
+    with LedgerWriter(gated) as writer:
+        asyncio.run(leave(writer))
+        assert asyncio.run(wait(writer)) == 1
+        asyncio.run(leave(writer))
+        assert writer.submit(NOTE).result(10) == 3
+        asyncio.run(leave(writer))
+    assert stored(tmp_path) == 5
+
+
+def test_a_batch_of_lazy_records_waits_for_nothing(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "LAZY_SECONDS", 3600.0)
+
+    async def main(writer: LedgerWriter) -> None:
+        futures = [writer.append(NOTE, lazy=True) for _ in range(2 * writer_module.BATCH)]
+        assert await asyncio.gather(*futures) == list(range(2 * writer_module.BATCH))
+
+    with LedgerWriter(gated) as writer:
+        asyncio.run(main(writer))
+
+
 def test_what_was_cancelled_is_recorded_all_the_same(gated: Gated, tmp_path: Path) -> None:
     async def main(writer: LedgerWriter) -> None:
         gated.gate.clear()
