@@ -1,7 +1,33 @@
-"""Which of the resources that Kubernetes itself has belong to no namespace."""
+"""Which resources and groups Kubernetes itself has, and which resources belong to no namespace."""
 
 from __future__ import annotations
 
+#: Groups whose Tables have the columns that Kubernetes gives them.
+BUILT_IN_GROUPS: frozenset[str] = frozenset(
+    {
+        "",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "apps",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "autoscaling",
+        "batch",
+        "certificates.k8s.io",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "events.k8s.io",
+        "flowcontrol.apiserver.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "policy",
+        "rbac.authorization.k8s.io",
+        "resource.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+    }
+)
 #: Resources without a namespace, with their groups. A list of another, asked for without one, is of all namespaces.
 CLUSTER_SCOPED: frozenset[str] = frozenset(
     {

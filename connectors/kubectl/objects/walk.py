@@ -1,0 +1,313 @@
+"""Masking of objects in place: fields under a mask at once, what detectors look for over many objects together.
+
+An object within another that is a Secret is masked as one: in a list, in a template, or as text in an annotation
+(``last-applied-configuration``) or in a value of a ConfigMap. Text that is a Secret and no JSON is masked as a whole,
+and so is what is packed with gzip, as releases of Helm are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from connectors.kubectl.objects.rules import Rulebook, Rules
+from connectors.kubectl.objects.sentinel import MARK, decoded, edited, encoded, masked
+from hoopcli.masking.paths import Place
+from hoopcli.model.decision import Mask
+
+Container: TypeAlias = "dict[str, Any] | list[Any]"
+
+_SECRET = "Secret"  # noqa: S105 - a kind of objects
+_SECRET_LIST = "SecretList"  # noqa: S105
+# What text has that is a Secret in YAML, or in a form that cannot be read.
+_MANIFEST = tuple(map(re.compile, (r"\bSecret(?:List)?\b", r"\b(?:d|stringD)ata\b", r"\b(?:kind|apiVersion)\b")))
+# gzip in base64, once and twice.
+_PACKED = ("H4sI", "SDRzS")
+_OPTION = re.compile(r"--?[A-Za-z][\w.-]{0,127}")
+_ENCODED_FIELDS = frozenset({"caBundle", "certificate", "request"})
+_SIGNS = (_SECRET, '"kind"', "\\u", *_PACKED)
+_IDENTITIES = {
+    "resourceVersion": re.compile(r"[0-9]{1,20}"),
+    "uid": re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+}
+_SMALLEST_NUMBER = 10**8  # below it, no detector finds anything in digits alone
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What detectors have yet to look at under some rules: texts, and where each stands. ``key``: it is a key there."""
+
+    texts: list[str] = field(default_factory=list)
+    spots: list[tuple[Any, Any, dict[str, Any], bool]] = field(default_factory=list)
+
+
+class Walker:
+    """Masks objects. ``walk`` each, then ``flush`` once before they are delivered. Counts into ``masked`` by mask."""
+
+    def __init__(self, rulebook: Rulebook, masked_counts: Counter[str]) -> None:
+        self.masked = masked_counts
+        self._rulebook = rulebook
+        self._pending: dict[Rules, _Pending] = {}
+        self._marked: list[dict[str, Any]] = []
+
+    def rules_for(self, obj: object, *, secret: bool, namespace: str = "") -> Rules:
+        """The rules for an object, by the names in its metadata."""
+        metadata = obj.get("metadata") if isinstance(obj, dict) else None
+        metadata = metadata if isinstance(metadata, dict) else {}
+        return self._rulebook.of(
+            str(metadata.get("namespace") or namespace), str(metadata.get("name", "")), secret=secret
+        )
+
+    def walk(self, obj: Any, *, namespace: str = "", secret: bool = False) -> None:
+        """Mask an object that stands for itself. ``secret`` says that it is a Secret, if it does not say so."""
+        secret = secret or (isinstance(obj, dict) and obj.get("kind") == _SECRET)
+        rules = self.rules_for(obj, secret=secret, namespace=namespace)
+        if isinstance(obj, dict):
+            self._object(obj, rules, rules.root, rules.whole, obj, secret=secret)
+        elif isinstance(obj, list):
+            self._list(obj, rules, rules.root, rules.whole, {})
+
+    def around(self, obj: dict[str, Any], *inner: str) -> None:
+        """Mask an object but for what some of its fields hold."""
+        held = {key: obj[key] for key in inner if key in obj}
+        obj.update(dict.fromkeys(held))
+        self.walk(obj)
+        obj.update(held)
+
+    def cells(self, cells: list[Any], columns: list[tuple[str, str]], rules: Rules, *, custom: bool) -> None:
+        """Mask the cells of a row. ``columns`` are names and formats; ``custom`` if anybody may have defined them."""
+        root: dict[str, Any] = {}
+        for i, cell in enumerate(cells):
+            name, form = columns[i] if i < len(columns) else ("", "")
+            mask = rules.whole or (rules.enter(rules.root, name)[1] if name else None)
+            if mask is None and custom and form not in {"name", "date"} and isinstance(cell, str):
+                mask = rules.columns
+            if isinstance(cell, dict | list):
+                self._inner(cell, rules, rules.root, mask, root)
+            else:
+                self._leaf(cells, i, cell, rules, mask, root)
+
+    def flush(self) -> None:
+        """Let detectors look at all that was walked."""
+        while self._pending:
+            pending, self._pending = self._pending, {}
+            for rules, each in pending.items():
+                self._unpack(rules, each)
+                if rules.masking.detects:
+                    self._detect(rules, each)
+        for root in self._marked:
+            _mark(root)
+        self._marked.clear()
+
+    def _object(
+        self, obj: dict[str, Any], rules: Rules, place: Place, mask: Mask | None, root: dict[str, Any], *, secret: bool
+    ) -> None:
+        telling = rules.named(obj["name"]) if "value" in obj and isinstance(obj.get("name"), str) else None
+        pending = self._of(rules)
+        for key, value in obj.items():
+            below, under = rules.enter(place, key)
+            under = mask or under
+            if key not in rules.clean:
+                pending.texts.append(key)
+                pending.spots.append((obj, key, root, True))
+            if telling and under is None and key == "value":
+                under = telling
+            if (key == "binaryData" or (secret and key == "data")) and isinstance(value, dict):
+                self._encoded(value, rules, below, under, root)
+            elif value.__class__ is dict or value.__class__ is list:
+                self._inner(value, rules, below, under, root)
+            elif under is None and value.__class__ is str:
+                pending.texts.append(value)
+                pending.spots.append((obj, key, root, False))
+            else:
+                self._leaf(obj, key, value, rules, under, root)
+
+    def _inner(self, value: Any, rules: Rules, place: Place, mask: Mask | None, root: dict[str, Any]) -> None:
+        """An object or a list within another; a Secret begins anew."""
+        if value.__class__ is list:
+            self._list(value, rules, place, mask, root)
+        elif value.get("kind") == _SECRET and value is not root:
+            own = self.rules_for(value, secret=True)
+            self._object(value, own, own.root, mask or own.whole, value, secret=True)
+        else:
+            if value.get("kind") == _SECRET_LIST and isinstance(value.get("items"), list):
+                for item in value["items"]:
+                    if isinstance(item, dict):
+                        item.setdefault("kind", _SECRET)
+            self._object(value, rules, place, mask, root, secret=False)
+
+    def _list(self, values: list[Any], rules: Rules, place: Place, mask: Mask | None, root: dict[str, Any]) -> None:
+        option: Mask | None = None
+        for i, value in enumerate(values):
+            if value.__class__ is dict or value.__class__ is list:
+                self._inner(value, rules, place, mask, root)
+                option = None
+            else:
+                self._leaf(values, i, value, rules, mask or option, root)
+                option = rules.named(value) if value.__class__ is str and _OPTION.fullmatch(value) else None
+
+    def _leaf(self, holder: Any, key: Any, value: Any, rules: Rules, mask: Mask | None, root: dict[str, Any]) -> None:
+        """A value that holds no others."""
+        if value is None or value == "":
+            return
+        if isinstance(value, str):
+            if mask:
+                in_base64 = key in _ENCODED_FIELDS and decoded(value) is not None
+                holder[key] = self._hidden(rules, mask, value, in_base64=in_base64)
+            else:
+                self._later(rules, str(value), holder, key, root)
+        elif mask:
+            self.masked[mask.id] += 1
+            self._hide_number(holder, key, root)
+        elif not isinstance(value, bool) and abs(value) >= _SMALLEST_NUMBER:
+            self._later(rules, str(value), holder, key, root)
+
+    def _encoded(
+        self, data: dict[str, Any], rules: Rules, place: Place, mask: Mask | None, root: dict[str, Any]
+    ) -> None:
+        """Values in base64, which stay base64."""
+        for key, value in data.items():
+            if key not in rules.clean:
+                self._later(rules, key, data, key, root, is_key=True)
+            under = mask or rules.enter(place, key)[1]
+            if not isinstance(value, str):
+                if isinstance(value, dict | list):
+                    self._inner(value, rules, place, under, root)
+                else:
+                    self._leaf(data, key, value, rules, under, root)
+            elif under:
+                data[key] = self._hidden(rules, under, value, in_base64=True)
+            else:
+                data[key] = self._detected(rules, value)
+
+    def _detected(self, rules: Rules, value: str) -> str:
+        """A value in base64 with what detectors find in what it stands for masked."""
+        content = decoded(value)
+        if content is None or not rules.masking.detects:
+            return value
+        text = content.decode("utf-8", "surrogateescape")
+        edits, counts = rules.masking.edits(text)
+        self.masked.update(counts)
+        return encoded(edited(rules.masking, text, edits)) if edits else value
+
+    def _hidden(self, rules: Rules, mask: Mask, value: str, *, in_base64: bool) -> str:
+        if not value:
+            return value
+        self.masked[mask.id] += 1
+        if not in_base64:
+            return masked(rules.masking, mask, value)
+        content = decoded(value)
+        text = value if content is None else content.decode("utf-8", "replace")
+        return encoded(masked(rules.masking, mask, text)) if text else value
+
+    def _hide_number(self, holder: Any, key: Any, root: dict[str, Any]) -> None:
+        """A number or truth value becomes 0 or false, and a mark in the annotations will say that it is not so."""
+        holder[key] = False if isinstance(holder[key], bool) else 0
+        self._marked.append(root)
+
+    def _of(self, rules: Rules) -> _Pending:
+        pending = self._pending.get(rules)
+        if pending is None:
+            pending = self._pending[rules] = _Pending()
+        return pending
+
+    def _later(
+        self, rules: Rules, text: str, holder: Any, key: Any, root: dict[str, Any], *, is_key: bool = False
+    ) -> None:
+        pending = self._of(rules)
+        pending.texts.append(text)
+        pending.spots.append((holder, key, root, is_key))
+
+    def _unpack(self, rules: Rules, pending: _Pending) -> None:
+        """Look into texts that are objects themselves; what cannot be read is masked as a whole."""
+        together = "\n".join(pending.texts)
+        if not any(sign in together for sign in _SIGNS):
+            return
+        for i, (text, (holder, key, root, is_key)) in enumerate(zip(pending.texts, pending.spots, strict=True)):
+            if is_key or not any(sign in text for sign in _SIGNS):
+                continue
+            shown = self._embedded(rules, text, root)
+            if shown is not None:
+                holder[key] = shown
+                pending.texts[i] = ""
+
+    def _embedded(self, rules: Rules, text: str, root: dict[str, Any]) -> str | None:
+        """What stands for a text that holds objects, None for one that detectors are to look at."""
+        bare = text.strip()
+        if bare.startswith(("{", "[")):
+            try:
+                value = json.loads(bare, parse_constant=_no_constant)
+            except ValueError:
+                pass
+            else:
+                return self._shown(rules, value, text)
+        if bare.startswith(_PACKED) or all(sign.search(text) for sign in _MANIFEST):
+            own = self.rules_for(root, secret=True)
+            mask = own.enter(own.enter(own.root, "data")[0], "")[1]
+            return self._hidden(own, mask, text, in_base64=False) if mask else None
+        return None
+
+    def _shown(self, rules: Rules, value: Any, text: str) -> str | None:
+        """Text that was read as JSON and is masked, None if nothing is to be masked in it."""
+        inner = Walker(self._rulebook, Counter())
+        if isinstance(value, dict) and value.get("kind") != _SECRET:
+            inner._object(value, rules, rules.root, rules.whole, value, secret=self._rulebook.of_secrets)
+        else:
+            inner.walk(value)
+        inner.flush()
+        self.masked.update(inner.masked)
+        if not inner.masked and _SECRET not in text:
+            return None
+        end = "\n" if text.endswith("\n") else ""
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + end
+
+    def _detect(self, rules: Rules, pending: _Pending) -> None:
+        """Mask what detectors find in texts, numbers and keys."""
+        masking, texts, spots = rules.masking, pending.texts, pending.spots
+        found: set[int] = set()
+        renamed: list[tuple[dict[str, Any], str, str]] = []
+        if masking.suspect_text("\n".join(texts).encode("utf-8", "surrogatepass")):
+            for place, edits, counts in masking.edits_all(texts):
+                found.add(place)
+                holder, key, root, is_key = spots[place]
+                if key in _IDENTITIES and holder is root.get("metadata") and _IDENTITIES[key].fullmatch(texts[place]):
+                    continue  # without it, an object cannot be changed or watched
+                self.masked.update(counts)
+                shown = edited(masking, texts[place], edits)
+                if is_key:
+                    renamed.append((holder, key, shown))
+                elif isinstance(holder[key], str):
+                    holder[key] = shown
+                else:
+                    self._hide_number(holder, key, root)
+        for i, (_, key, _, is_key) in enumerate(spots):
+            if is_key and i not in found:
+                rules.seen(key)
+        for holder, key, shown in renamed:
+            _rename(holder, key, shown)
+
+
+def _mark(root: dict[str, Any]) -> None:
+    """Say in the annotations of an object that it has numbers that are masked."""
+    metadata = root.setdefault("metadata", {})
+    if isinstance(metadata, dict):
+        annotations = metadata.get("annotations")
+        metadata["annotations"] = {**(annotations if isinstance(annotations, dict) else {}), MARK[0]: MARK[1]}
+
+
+def _rename(holder: dict[str, Any], key: str, shown: str) -> None:
+    """Give a key another name, at its place. One that is taken gets a number."""
+    name, number = shown, 1
+    while name in holder:
+        number += 1
+        name = f"{shown}-{number}"
+    items = [(name if old == key else old, value) for old, value in holder.items()]
+    holder.clear()
+    holder.update(items)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
