@@ -1,4 +1,4 @@
-"""Requests by hand against the whole broker: names, proofs, framing, sources and batches that try to get around it.
+"""Requests by hand against the whole broker: names, proofs, framing and batches that try to get around it.
 
 Each is refused with a storage error, leaves its trace in the ledger, and the upstream hears nothing of it.
 """
@@ -24,29 +24,14 @@ from azure.storage.blob import (
 
 from connectors.http import serve
 from tests.http.smuggling import HEADS
-from tests.support.azurite import ACCOUNT, KEY, Azurite, azurite
-from tests.support.blobs import DOCS, BlobStage, blob_stage
+from tests.support.azurite import ACCOUNT, KEY
+from tests.support.blobs import DOCS, SECRET, BlobStage, attacked, blob_stage
 from tests.support.rawhttp import RawClient, written
 
-POLICY = (Path(__file__).parent / "blob_attacks.yaml").read_text()
-SECRET = "secret/key.txt"
-METADATA = "http://169.254.169.254/latest/meta-data"
-
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[Azurite]:
-    with azurite() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def stage(emulator: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobStage]:
-    with blob_stage(emulator, tmp_path_factory.mktemp("broker"), POLICY) as ready:
-        for name in ("docs", "open", "other"):
-            ready.direct.create_container(name)
-        for name in ("hello.txt", SECRET, "drafts/mine.txt"):
-            ready.put(name, b"some words")
-        ready.direct.get_blob_client("other", "a.txt").upload_blob(b"other words")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobStage]:
+    with attacked(tmp_path_factory.mktemp("broker")) as ready:
         yield ready
 
 
@@ -223,8 +208,8 @@ class TestProofs:
                 answer = stage.raw.send(head.replace(old, new, 1))
             assert answer.status in {400, 401, 403}, (old, new)
 
-    def test_a_signature_of_other_keys(self, stage: BlobStage, emulator: Azurite, tmp_path: Path) -> None:
-        with blob_stage(emulator, tmp_path, POLICY) as other:
+    def test_a_signature_of_other_keys(self, stage: BlobStage, tmp_path: Path) -> None:
+        with blob_stage(stage.emulator, tmp_path) as other:
             keys = [
                 KEY,
                 other.key,
@@ -278,9 +263,9 @@ class TestProofs:
             assert self.by_sas(stage, lists, "a.txt", container="other") == 403
 
     def test_a_sas_does_not_give_more_than_the_policy(self, stage: BlobStage, later: datetime) -> None:
-        wide = generate_account_sas(
-            ACCOUNT, stage.key, ResourceTypes.from_string("sco"), AccountSasPermissions.from_string("rwdlacup"), later
-        )
+        levels = ResourceTypes(service=True, container=True, object=True)
+        everything = AccountSasPermissions(read=True, write=True, delete=True, list=True, add=True, create=True)
+        wide = generate_account_sas(ACCOUNT, stage.key, levels, everything, later)
         assert self.by_sas(stage, wide) == 200
         with stage.denied("secrets-are-nobodys"):
             assert self.by_sas(stage, wide, SECRET) == 403
@@ -325,76 +310,6 @@ class TestProofs:
         assert b"never leaves" in answer.body
         outcome = stage.hoop.ledger.outcome_of("Get User Delegation Key")
         assert outcome["status"] == "blocked"
-
-
-class TestSources:
-    """Copies from places that are not the client's to read."""
-
-    @pytest.mark.parametrize(
-        "source",
-        [
-            METADATA,
-            "http://169.254.169.254./latest",
-            "http://2852039166/latest/meta-data",
-            "http://0xA9FEA9FE/latest",
-            "http://0xa9.0xfe.0xa9.0xfe/latest",
-            "http://0251.0376.0251.0376/latest",
-            "http://169.254.43518/latest",
-            "http://[::ffff:169.254.169.254]/latest",
-            "http://[::ffff:a9fe:a9fe]/latest",
-            "http://[64:ff9b::a9fe:a9fe]/latest",
-            "http://[fd00:ec2::254]/latest",
-            "http://[::1]/latest",
-            "http://127.1/latest",
-            "http://localhost/latest",
-            "http://metadata.internal/latest",
-            "http://0/latest",
-        ],
-    )
-    def test_addresses_inside(self, stage: BlobStage, source: str) -> None:
-        with stage.denied("nothing-from-inside"):
-            assert stage.ask("PUT", "drafts/copy", [("x-ms-copy-source", source)]).status == 403
-
-    @pytest.mark.parametrize(
-        ("source", "status"),
-        [
-            ("https://stranger.blob.core.windows.net/docs/a.txt", 403),
-            ("https://partner.blob.core.windows.net.evil.example/docs/a.txt", 403),
-            ("https://partner.blob.core.windows.net:8443/docs/a.txt", 403),
-            ("http://partner.blob.core.windows.net/docs/a.txt", 403),
-            ("https://partner.blob.core.windows.net@evil.example/docs/a.txt", 400),
-            ("https://partner.blob.core.windows.net/../a.txt", 400),
-            ("https://partner.blob.core.windows.net/docs%2Fa.txt", 400),
-            ("https://partner.blob.core.windows.net\\@evil.example/a", 400),
-            ("file:///etc/passwd", 400),
-            ("gopher://127.0.0.1/", 400),
-            ("//169.254.169.254/latest", 400),
-            ("/docs/secret/key.txt", 400),
-        ],
-    )
-    def test_another_account_is_only_the_one_that_a_rule_names(
-        self, stage: BlobStage, source: str, status: int
-    ) -> None:
-        with stage.unheard():
-            assert stage.ask("PUT", "drafts/copy", [("x-ms-copy-source", source)]).status == status
-
-    def test_the_account_by_another_way(self, stage: BlobStage) -> None:
-        """The upstream itself, past the broker, is an address inside; the own endpoint is decided like any blob."""
-        for authority in (f"127.0.0.1:{stage.emulator.port}", f"localhost:{stage.hoop.listen.port}"):
-            source = f"http://{authority}{DOCS}/{SECRET}"
-            with stage.denied("nothing-from-inside"):
-                assert stage.ask("PUT", "drafts/copy", [("x-ms-copy-source", source)]).status == 403
-        own = f"http://{stage.hoop.listen.host}:{stage.hoop.listen.port}"
-        with stage.denied("secrets-are-nobodys"):
-            assert stage.ask("PUT", "drafts/copy", [("x-ms-copy-source", f"{own}{DOCS}/{SECRET}")]).status == 403
-        with stage.denied("default-deny"):
-            source = f"{own}/{ACCOUNT}/other/a.txt"
-            assert stage.ask("PUT", "drafts/copy", [("x-ms-copy-source", source)]).status == 403
-        with stage.unheard():
-            renamed = [("x-ms-rename-source", f"/docs/{SECRET}")]
-            assert stage.ask("PUT", "drafts/copy", renamed).status == 403
-            doubled = [("x-ms-copy-source", f"{own}{DOCS}/hello.txt"), *renamed]
-            assert stage.ask("PUT", "drafts/copy", doubled).status == 403
 
 
 class TestBatches:

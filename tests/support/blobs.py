@@ -14,11 +14,14 @@ from connectors.blob.connector import BlobConnector
 from connectors.blob.sharedkey import session_key
 from hoopcli.sansio.events import Credential
 from hoopcli.spi import SessionSecret
-from tests.support.azurite import ACCOUNT, KEY, Azurite
+from tests.support.azurite import ACCOUNT, KEY, Azurite, azurite
 from tests.support.broker import RunningBroker, broker, eventually
 from tests.support.rawhttp import Answer, Fields, RawClient
 
 DOCS = f"/{ACCOUNT}/docs"
+#: A blob that nobody may touch.
+SECRET = "secret/key.txt"
+_POLICY = Path(__file__).parents[1] / "end_to_end/blob_attacks.yaml"
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,23 @@ class BlobStage:
 
 
 @contextmanager
-def blob_stage(emulator: Azurite, folder: Path, policy: str) -> Iterator[BlobStage]:
-    """A session with a policy, until the block ends."""
-    options, credential = emulator.options(), Credential("key", KEY)
+def blob_stage(emulator: Azurite, folder: Path) -> Iterator[BlobStage]:
+    """A session under the policy of the attacks, until the block ends."""
+    options, credential, policy = emulator.options(), Credential("key", KEY), _POLICY.read_text()
     with (
         BlobServiceClient.from_connection_string(emulator.connection_string) as direct,
         broker(folder, options, policy, connector=BlobConnector(), credential=credential) as running,
     ):
         yield BlobStage(emulator, running, RawClient(running.listen, ACCOUNT), direct)
+
+
+@contextmanager
+def attacked(folder: Path) -> Iterator[BlobStage]:
+    """An emulator with a few blobs and a session before it. No mask holds in the container ``open``."""
+    with azurite() as emulator, blob_stage(emulator, folder) as stage:
+        for name in ("docs", "open", "other"):
+            stage.direct.create_container(name)
+        for name in ("hello.txt", SECRET, "drafts/mine.txt"):
+            stage.put(name, b"some words")
+        stage.direct.get_blob_client("other", "a.txt").upload_blob(b"other words")
+        yield stage
