@@ -18,8 +18,6 @@ from hoopcli.masking.detectors import Detector, Gate
 from hoopcli.masking.folding import LOOK_ALIKES, fold
 
 _REACH = 400
-# No number has so many characters in it that are neither letters nor digits, separators or look-alikes of these.
-_BREAK = re.compile(f"[^0-9A-Za-z {''.join(sorted(LOOK_ALIKES))}-]{{7,}}")
 _LOWER = bytes(range(256)).lower()
 
 
@@ -103,24 +101,20 @@ class Prefilter:
     def _is_wide_number(self, data: bytes, at: int) -> bool:
         pair = data[at : at + 2] if at >= 0 else b""
         astral = pair[1:] >= b"\xd8"
-        return (astral or pair in _PAIRS) and self._is_number(data, at, 2, "utf-16-le")
+        return (astral or pair in _PAIRS) and self._is_number(_around(data, at, 2), "utf-16-le")
 
     def _has_narrow(self, flat: bytes, shape: bytes) -> bool:
         """Whether a number may be written with look-alikes in UTF-8 or in a code page."""
         for match in _NARROW_NUMBER.finditer(shape):
             if not _NARROW.search(flat, match.start(), match.end() + 3):
                 continue
-            at = match.start()
-            if self._is_number(flat, at, 1, "utf-8") or self._is_number(flat, at, 1, "cp1252"):
+            around = _around(flat, match.start(), 1)
+            if self._is_number(around, "utf-8") or self._is_number(around, "cp1252"):
                 return True
         return False
 
-    def _is_number(self, data: bytes, at: int, step: int, encoding: str) -> bool:
-        """Whether there may be a number around a character of ``step`` bytes at a place."""
-        reach = _REACH * step
-        before = data[at % step if at < reach else at - reach : at].decode(encoding, "replace")
-        after = data[at : at + reach].decode(encoding, "replace")
-        text = fold(_BREAK.split(before)[-1] + _BREAK.split(after)[0]).text
+    def _is_number(self, around: bytes, encoding: str) -> bool:
+        text = fold(around.decode(encoding, "replace")).text
         return any(quick(text) for quick in self._quick)
 
 
@@ -146,6 +140,12 @@ def _has_digits(gate: Gate, shape: bytes, joined: bytes) -> bool:
     if not gate.joined or joined.rfind(gate.joined) < 0:
         return False
     return gate.sequel is None or gate.sequel.search(joined) is not None
+
+
+def _around(data: bytes, at: int, step: int) -> bytes:
+    """What surrounds a place, whole characters of it."""
+    reach = _REACH * step
+    return data[at % step if at < reach else at - reach : at + reach]
 
 
 def _has_literal(gate: Gate, flat: bytes) -> bool:
