@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from connectors.kubectl.request_info import RequestInfo
@@ -20,6 +20,16 @@ _LONGEST_PROBED = 128
 _PROBES = (("&", "=", "Zx9" * 8), ("", ": ", "219099999"))
 
 
+class Clean(set[str]):
+    """Short texts in which nothing was found, as most come again and again. They are forgotten when they are many."""
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Take note of some more."""
+        if len(self) >= _MOST_CACHED:
+            self.clear()
+        self.update(text for text in texts if len(text) <= _LONGEST_PROBED)
+
+
 class Rules:
     """The masks of one decision as far as they are about one resource. ``root`` is the place of an object's root.
 
@@ -28,7 +38,7 @@ class Rules:
 
     def __init__(self, masking: Masking) -> None:
         self.masking = masking
-        self.clean: set[str] = set()
+        self.clean = Clean()
         self._order = {mask: rank for rank, mask in enumerate(masking.by_column)}
         self._paths = Paths(masking.by_column)
         self._cache: dict[tuple[Place, str], tuple[Place, Mask | None]] = {}
@@ -51,13 +61,6 @@ class Rules:
     def named(self, name: str) -> Mask | None:
         """The mask of what has a name of its own, such as a variable of an environment or an option of a command."""
         return self.enter(frozenset(), name.lstrip("-"))[1]
-
-    def seen(self, key: str) -> None:
-        """Take note that nothing is found in a key."""
-        if len(key) <= _LONGEST_PROBED:
-            if len(self.clean) >= _MOST_CACHED:
-                self.clean.clear()
-            self.clean.add(key)
 
     def _find(self, place: Place, name: str) -> tuple[Place, Mask | None]:
         below, by_path = self._paths.enter(place, name)

@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
+from connectors.kubectl.objects.changes import found_in, identities, mark, rename
+from connectors.kubectl.objects.parts import constant
 from connectors.kubectl.objects.rules import Rulebook, Rules
-from connectors.kubectl.objects.sentinel import MARK, decoded, edited, encoded, masked
+from connectors.kubectl.objects.sentinel import decoded, edited, encoded, masked
 from hoopcli.masking.paths import Place
 from hoopcli.model.decision import Mask
-
-Container: TypeAlias = "dict[str, Any] | list[Any]"
 
 _SECRET = "Secret"  # noqa: S105 - a kind of objects
 _SECRET_LIST = "SecretList"  # noqa: S105
@@ -29,10 +30,6 @@ _PACKED = ("H4sI", "SDRzS")
 _OPTION = re.compile(r"--?[A-Za-z][\w.-]{0,127}")
 _ENCODED_FIELDS = frozenset({"caBundle", "certificate", "request"})
 _SIGNS = (_SECRET, '"kind"', "\\u", *_PACKED)
-_IDENTITIES = {
-    "resourceVersion": re.compile(r"[0-9]{1,20}"),
-    "uid": re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-}
 _SMALLEST_NUMBER = 10**8  # below it, no detector finds anything in digits alone
 
 
@@ -66,7 +63,10 @@ class Walker:
         secret = secret or (isinstance(obj, dict) and obj.get("kind") == _SECRET)
         rules = self.rules_for(obj, secret=secret, namespace=namespace)
         if isinstance(obj, dict):
+            metadata = obj["metadata"] if isinstance(obj.get("metadata"), dict) else {}
+            held = identities(metadata)
             self._object(obj, rules, rules.root, rules.whole, obj, secret=secret)
+            metadata.update(held)
         elif isinstance(obj, list):
             self._list(obj, rules, rules.root, rules.whole, {})
 
@@ -96,10 +96,10 @@ class Walker:
             pending, self._pending = self._pending, {}
             for rules, each in pending.items():
                 self._unpack(rules, each)
-                if rules.masking.detects:
-                    self._detect(rules, each)
+                found = self._detect(rules, each) if rules.masking.detects else ()
+                rules.clean.remember(text for i, text in enumerate(each.texts) if i not in found)
         for root in self._marked:
-            _mark(root)
+            mark(root)
         self._marked.clear()
 
     def _object(
@@ -120,8 +120,9 @@ class Walker:
             elif value.__class__ is dict or value.__class__ is list:
                 self._inner(value, rules, below, under, root)
             elif under is None and value.__class__ is str:
-                pending.texts.append(value)
-                pending.spots.append((obj, key, root, False))
+                if value not in rules.clean:
+                    pending.texts.append(value)
+                    pending.spots.append((obj, key, root, False))
             else:
                 self._leaf(obj, key, value, rules, under, root)
 
@@ -158,7 +159,7 @@ class Walker:
                 in_base64 = key in _ENCODED_FIELDS and decoded(value) is not None
                 holder[key] = self._hidden(rules, mask, value, in_base64=in_base64)
             else:
-                self._later(rules, str(value), holder, key, root)
+                self._later(rules, value, holder, key, root)
         elif mask:
             self.masked[mask.id] += 1
             self._hide_number(holder, key, root)
@@ -170,8 +171,7 @@ class Walker:
     ) -> None:
         """Values in base64, which stay base64."""
         for key, value in data.items():
-            if key not in rules.clean:
-                self._later(rules, key, data, key, root, is_key=True)
+            self._later(rules, key, data, key, root, is_key=True)
             under = mask or rules.enter(place, key)[1]
             if not isinstance(value, str):
                 if isinstance(value, dict | list):
@@ -217,6 +217,8 @@ class Walker:
     def _later(
         self, rules: Rules, text: str, holder: Any, key: Any, root: dict[str, Any], *, is_key: bool = False
     ) -> None:
+        if text in rules.clean:
+            return
         pending = self._of(rules)
         pending.texts.append(text)
         pending.spots.append((holder, key, root, is_key))
@@ -239,7 +241,7 @@ class Walker:
         bare = text.strip()
         if bare.startswith(("{", "[")):
             try:
-                value = json.loads(bare, parse_constant=_no_constant)
+                value = json.loads(bare, parse_constant=constant)
             except ValueError:
                 pass
             else:
@@ -264,50 +266,21 @@ class Walker:
         end = "\n" if text.endswith("\n") else ""
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + end
 
-    def _detect(self, rules: Rules, pending: _Pending) -> None:
-        """Mask what detectors find in texts, numbers and keys."""
-        masking, texts, spots = rules.masking, pending.texts, pending.spots
+    def _detect(self, rules: Rules, pending: _Pending) -> Container[int]:
+        """Mask what detectors find in texts, numbers and keys. Says where."""
         found: set[int] = set()
         renamed: list[tuple[dict[str, Any], str, str]] = []
-        if masking.suspect_text("\n".join(texts).encode("utf-8", "surrogatepass")):
-            for place, edits, counts in masking.edits_all(texts):
-                found.add(place)
-                holder, key, root, is_key = spots[place]
-                if key in _IDENTITIES and holder is root.get("metadata") and _IDENTITIES[key].fullmatch(texts[place]):
-                    continue  # without it, an object cannot be changed or watched
-                self.masked.update(counts)
-                shown = edited(masking, texts[place], edits)
-                if is_key:
-                    renamed.append((holder, key, shown))
-                elif isinstance(holder[key], str):
-                    holder[key] = shown
-                else:
-                    self._hide_number(holder, key, root)
-        for i, (_, key, _, is_key) in enumerate(spots):
-            if is_key and i not in found:
-                rules.seen(key)
+        for place, edits, counts in found_in(rules.masking, pending.texts):
+            found.add(place)
+            self.masked.update(counts)
+            holder, key, root, is_key = pending.spots[place]
+            shown = edited(rules.masking, pending.texts[place], edits)
+            if is_key:
+                renamed.append((holder, key, shown))
+            elif isinstance(holder[key], str):
+                holder[key] = shown
+            else:
+                self._hide_number(holder, key, root)
         for holder, key, shown in renamed:
-            _rename(holder, key, shown)
-
-
-def _mark(root: dict[str, Any]) -> None:
-    """Say in the annotations of an object that it has numbers that are masked."""
-    metadata = root.setdefault("metadata", {})
-    if isinstance(metadata, dict):
-        annotations = metadata.get("annotations")
-        metadata["annotations"] = {**(annotations if isinstance(annotations, dict) else {}), MARK[0]: MARK[1]}
-
-
-def _rename(holder: dict[str, Any], key: str, shown: str) -> None:
-    """Give a key another name, at its place. One that is taken gets a number."""
-    name, number = shown, 1
-    while name in holder:
-        number += 1
-        name = f"{shown}-{number}"
-    items = [(name if old == key else old, value) for old, value in holder.items()]
-    holder.clear()
-    holder.update(items)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+            rename(holder, key, shown)
+        return found

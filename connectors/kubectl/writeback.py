@@ -1,0 +1,52 @@
+"""Refusal of what must not go upstream because of masks: masked values written back, and hidden values compared.
+
+A client that read an object through a mask and writes it as a whole would put ``[hoop:redacted]`` where a password was.
+A JSON patch with ``test`` would find out by trying what a hidden value is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from connectors.kubectl.body import Body
+from connectors.kubectl.objects.sentinel import ENCODED, MARK, MASKED
+from connectors.kubectl.patches import effects, tests
+from connectors.kubectl.request_info import RequestInfo
+from hoopcli.errors import DeniedError
+
+_MOST_NAMED = 5
+_LONGEST_NAMED = 200
+_HIDDEN = frozenset({"data", "stringData"})
+_HINT = "change only what you mean to change: kubectl patch, edit or set leave out what is masked"
+
+
+def check_written(info: RequestInfo, body: Body, *, secrets_masked: bool = True) -> None:
+    """Raise DeniedError for a body that writes a masked value, or compares one. ``secrets_masked``: Secrets are."""
+    found = list(dict.fromkeys(path for part in effects(body) for path in masked_paths(part)))
+    if found:
+        named = ", ".join(found[:_MOST_NAMED])
+        raise DeniedError(f"the request writes the masked form of a value into {named}", _HINT)
+    if secrets_masked and info.kind_name == "secrets" and any(_compares(path) for path in tests(body)):
+        raise DeniedError("the patch compares a value of a Secret, which is masked", "leave out its test operations")
+
+
+def masked_paths(document: Any) -> Iterator[str]:
+    """The paths, with dots, of values and keys that hold a masked form."""
+    stack: list[tuple[Any, str]] = [(document, "")]
+    while stack:
+        value, path = stack.pop()
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                below = f"{path}.{key}"[-_LONGEST_NAMED:].lstrip(".")
+                if key == MARK[0] or MASKED.search(key):
+                    yield below
+                stack.append((inner, below))
+        elif isinstance(value, list):
+            stack.extend((inner, path) for inner in value)
+        elif isinstance(value, str) and (MASKED.search(value) or ENCODED in value):
+            yield path
+
+
+def _compares(path: tuple[str, ...]) -> bool:
+    return not path or path[0] in _HIDDEN or path[-1].endswith("last-applied-configuration")
