@@ -84,13 +84,15 @@ def masked(data: bytes) -> bool:
     return hidden and plain == [(row["id"], row["name"], row["ssn"][-4:]) for row in ROWS]
 
 
-@pytest.fixture(scope="module")
-def said(store: Store, connection: str) -> Said:
+@pytest.fixture(scope="module", params=["http", "https"])
+def said(request: pytest.FixtureRequest, store: Store, hoop: RunningBroker) -> Said:
     if not (NODE / "node_modules/@azure/storage-blob").is_dir() or shutil.which("node") is None:
         pytest.skip("run: npm ci in tests/end_to_end/node")
-    at = {"connection": connection, "container": store.container, "size": len(CSV)}
+    reached = connection_string(hoop.listen, hoop.live.session.connection, scheme=request.param)
+    at = {"connection": reached, "container": store.container, "size": len(CSV)}
     done = subprocess.run(
         ["node", "--no-deprecation", str(NODE / "blob.js"), json.dumps(at)],
+        env={**os.environ, "NODE_EXTRA_CA_CERTS": hoop.listen.ca_file},
         capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -254,13 +256,12 @@ class TestRclone:
     @pytest.fixture
     def rclone(self, tmp_path: Path, environment: dict[str, str]) -> Any:
         path = program("rclone", "HOOP_TEST_RCLONE")
-        config = tmp_path / "rclone.conf"
         url = f"{environment['HOOP_BLOB_ENDPOINT']}?{environment['HOOP_BLOB_SAS']}"
-        config.write_text(f"[hoop]\ntype = azureblob\nsas_url = {url}\n")
-        config.chmod(0o600)
+        remote = f':azureblob,sas_url="{url}":'
 
         def invoke(*words: str) -> subprocess.CompletedProcess[str]:
-            return run([path, "--config", str(config), "--retries", "1", *words], {}, tmp_path)
+            spelt = [word.replace("hoop:", remote) for word in words]
+            return run([path, "--config", "", "--retries", "1", *spelt], {}, tmp_path)
 
         return invoke
 
@@ -280,12 +281,20 @@ class TestRclone:
 
 
 class TestAz:
-    """``az storage blob``, by the connection string in the environment."""
+    """``az storage blob``, by a connection string in its environment, over TLS."""
 
     @pytest.fixture
-    def az(self, tmp_path: Path, environment: dict[str, str], store: Store) -> Any:
+    def az(self, tmp_path: Path, environment: dict[str, str], store: Store, hoop: RunningBroker) -> Any:
         path = program("az", "HOOP_TEST_AZ")
-        quiet = {"AZURE_CORE_COLLECT_TELEMETRY": "no", "AZURE_CONFIG_DIR": str(tmp_path / "azure"), **environment}
+        quiet = {
+            "AZURE_CORE_COLLECT_TELEMETRY": "no",
+            "AZURE_CONFIG_DIR": str(tmp_path / "azure"),
+            "REQUESTS_CA_BUNDLE": hoop.listen.ca_file,
+            **environment,
+            "AZURE_STORAGE_CONNECTION_STRING": connection_string(
+                hoop.listen, hoop.live.session.connection, scheme="https"
+            ),
+        }
 
         def invoke(*words: str) -> subprocess.CompletedProcess[str]:
             named = [path, "storage", "blob", *words, "--only-show-errors"]
