@@ -73,9 +73,9 @@ def tests(body: Body) -> list[tuple[str, ...]]:
 
 
 def _operation(each: Json) -> Operation:
-    if not isinstance(each, dict) or each.get("op") not in _OPERATIONS:
+    op = each.get("op") if isinstance(each, dict) else None
+    if not isinstance(each, dict) or not isinstance(op, str) or op not in _OPERATIONS:
         raise ProtocolError("a JSON patch has an operation that is none")
-    op = str(each["op"])
     if op in _VALUED and "value" not in each:
         raise ProtocolError("a JSON patch has an operation without a value")
     source = _steps(each.get("from")) if op in {"move", "copy"} else ()
