@@ -201,12 +201,18 @@ def main() -> None:
     text = table(rows)
     print(text)  # noqa: T201
     if arguments.write:
-        system = f"Linux {platform.release()}, Python {platform.python_version()}"
-        machine = f"{platform.machine()}, {os.cpu_count()} cores, {system}"
-        arguments.write.write_text(
-            f"# Benchmarks\n\nDirect against brokered, side by side in one run of `make bench`, on {machine}.\n\n"
-            f"{text}\n"
-        )
+        write(arguments.write, text)
+
+
+def write(path: Path, text: str) -> None:
+    """Put the table at the head of a document, before its first section, which stays with all that follows."""
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {system}"
+    head = (
+        f"# Benchmarks\n\nDirect against brokered, side by side in one run of `make bench`, on {machine}.\n\n{text}\n"
+    )
+    _, mark, notes = path.read_text().partition("\n## ") if path.exists() else ("", "", "")
+    path.write_text(head + mark + notes)
 
 
 if __name__ == "__main__":
