@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from connectors.kubectl.objects.parts import LIMIT, Ended, Items, Member, Opened, Part, Parts, constant
+from connectors.kubectl.objects.parts import LIMIT, Items, Member, Opened, Part, Parts, constant
 from connectors.kubectl.objects.rules import Rulebook
 from connectors.kubectl.objects.walk import Walker
 from connectors.kubectl.request_info import RequestInfo
@@ -128,7 +128,7 @@ class ObjectMasker:
                 return self._opened(key)
             case Items(values):
                 return self._delivered(values)
-            case Ended():
+            case _:
                 return self._ended()
 
     def _opened(self, key: str) -> bytes:

@@ -123,11 +123,12 @@ class Parts:
             case _At.FIRST_KEY | _At.KEY:
                 yield from self._member()
             case _At.MORE:
-                yield from self._after(_At.KEY, "}", _At.NOTHING)
-            case _At.FIRST_ITEM | _At.ITEM | _At.MORE_ITEMS:
-                yield from self._items()
+                ended = self._mark(",}") == "}"
+                self._state = _At.NOTHING if ended else _At.KEY
+                if ended:
+                    yield Ended()
             case _:
-                raise AssertionError(self._state)
+                yield from self._items()
 
     def _member(self) -> Iterator[Part]:
         start = self._position
@@ -174,13 +175,6 @@ class Parts:
             raise
         if values:
             yield Items(values)
-
-    def _after(self, more: _At, end: str, then: _At) -> Iterator[Part]:
-        if self._mark("," + end) == ",":
-            self._state = more
-        else:
-            self._state = then
-            yield Ended()
 
     def _space(self) -> int:
         """Where the next character is that is no blank."""

@@ -34,8 +34,8 @@ def masked(masking: Masking, mask: Mask, value: str) -> str:
 
 
 def encoded(text: str) -> str:
-    """Text as base64."""
-    return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
+    """Text as base64; bytes that are no UTF-8 are surrogates in it."""
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
 
 
 def decoded(value: str) -> bytes | None:

@@ -226,10 +226,11 @@ class Walker:
     def _unpack(self, rules: Rules, pending: _Pending) -> None:
         """Look into texts that are objects themselves; what cannot be read is masked as a whole."""
         together = "\n".join(pending.texts)
-        if not any(sign in together for sign in _SIGNS):
+        signs = (*_SIGNS, "{") if self._rulebook.of_secrets else _SIGNS
+        if not any(sign in together for sign in signs):
             return
         for i, (text, (holder, key, root, is_key)) in enumerate(zip(pending.texts, pending.spots, strict=True)):
-            if is_key or not any(sign in text for sign in _SIGNS):
+            if is_key or not any(sign in text for sign in signs):
                 continue
             shown = self._embedded(rules, text, root)
             if shown is not None:
