@@ -44,7 +44,9 @@ TRICKS = (
     b">",
     b"x-ms-copy-source: http://0x7f.1/a", b"Content-Length: 1", b"Encoded=\"true\"",
 )  # fmt: skip
-RULES = ListingRules(lambda _container, name: "s" not in name, lambda *_: True, lambda what, value: f"{what}{value}")
+RULES = ListingRules(
+    lambda _container, name: "s" not in name, lambda *_: True, lambda _entry, what, value: f"{what}{value}"
+)
 PAGE = (
     b'\xef\xbb\xbf<?xml version="1.0"?><EnumerationResults ServiceEndpoint="x" ContainerName="docs"><Blobs><Blob>'
     b"<Name>a&amp;b</Name><Properties><Etag>1</Etag><Content-Type/></Properties><Metadata><k>v</k></Metadata></Blob>"
