@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -41,12 +42,15 @@ def own(stage: BlobStage, name: str) -> tuple[str, str]:
 
 
 def leaks(answer: Answer) -> list[str]:
-    """Masked values that an answer has in it, anywhere."""
+    """Masked values that an answer has in it, anywhere; ports, dates, ETags and digests have digits of their own."""
     data = answer.body + answer.more
     if data.startswith(b"\x1f\x8b"):
         data += gzip.decompress(data)
     said = data.replace(b"\0", b"").decode("latin-1") + str(list(answer.headers))
-    return [value for value in (*SALARIES, MAIL, "bob@example", "p1@example", "p39@") if value in said]
+    words = set(re.findall(r"(?<!127\.0\.0\.1:)\b[0-9A-Za-z]+\b", said))
+    return [value for value in SALARIES if value in words] + [
+        value for value in (MAIL, "bob@example", "p1@example", "p39@") if value in said
+    ]
 
 
 class TestRanges:
