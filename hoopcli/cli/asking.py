@@ -12,7 +12,7 @@ from hoopcli.errors import ApprovalPendingError, HoopError
 from hoopcli.identity.principal import resolve
 from hoopcli.identity.threads import in_thread
 from hoopcli.model.access import Principal
-from hoopcli.proxy.approvals import Request, check_approver
+from hoopcli.proxy.approvals import Approvals, Request, check_approver
 
 POLL_SECONDS = 0.3
 
@@ -28,8 +28,8 @@ async def watch(broker: Broker, ask: Ask, *, wait: bool = True) -> None:
     person = human(broker)
     seen: set[str] = set()
     while True:
-        for request in await asyncio.to_thread(approvals.pending):
-            if request.session != broker.live.session.id or request.id in seen:
+        for request in await approvals.waiting(broker.live.session.id):
+            if request.id in seen:
                 continue
             seen.add(request.id)
             if not wait:
@@ -49,6 +49,10 @@ def human(broker: Broker) -> Principal:
 async def _handle(broker: Broker, request: Request, person: Principal, ask: Ask) -> None:
     who = request.binding.principal
     output.note(f"\n{who} waits for approval ({request.binding.rule}), request {request.id}:\n{request.text}\n")
+    approvals = broker.services.approvals
+    if not isinstance(approvals, Approvals):  # the server knows who may answer
+        output.note(f"answer at {request.link}, or with: hoop approvals approve {request.id}")
+        return
     try:
         check_approver(request, person)
     except HoopError as error:
@@ -60,7 +64,7 @@ async def _handle(broker: Broker, request: Request, person: Principal, ask: Ask)
         output.note(f"answer with: hoop approvals approve {request.id}, or deny")
         return
     try:
-        await asyncio.to_thread(broker.services.approvals.answer, request.id, person, approve=answer)
+        await asyncio.to_thread(approvals.answer, request.id, person, approve=answer)
     except HoopError as error:  # it expired, or was answered elsewhere
         output.note(f"{error.message}")
 

@@ -7,20 +7,23 @@ once approved, the next identical try runs. The file holds statements as they ar
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from hoopcli.errors import DeniedError, HoopError, UsageError
-from hoopcli.model.access import Principal, PrincipalKind
+from hoopcli.model.access import Principal
+from hoopcli.model.approval import Answer, Binding, Question, Request, State, check_approver, state_of
 from hoopcli.model.decision import Approve
+
+__all__ = ["Answer", "Approvals", "Binding", "Desk", "Question", "Request", "State", "check_approver"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -35,56 +38,27 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE INDEX IF NOT EXISTS requests_by_binding ON requests (digest, principal, connection, rule);
 """
 WAITING_LIMIT = 100
+POLL_SECONDS = 0.05
 _KEEP_SECONDS = 24 * 3600
 
 
-class State(StrEnum):
-    """Where a request stands."""
+class Desk(Protocol):
+    """Where the statements of a broker wait for people: on this machine, or at a server."""
 
-    WAITING = "waiting"
-    APPROVED = "approved"
-    DENIED = "denied"
-    EXPIRED = "expired"
-    USED = "used"
+    async def submit(self, question: Question, terms: Approve) -> Request:
+        """Make a request, or return the one that is open for the same binding. Raises HoopError."""
 
+    async def settled(self, request: Request) -> Request:
+        """Wait until it no longer waits. Holds no thread. Raises HoopError."""
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What an approval holds for, and nothing else: these very bytes, asked by this principal, on this connection."""
+    async def spend(self, request: Request, binding: Binding) -> bool:
+        """Take one use of it; False if it is not approved for exactly this binding. Raises HoopError."""
 
-    principal: str
-    connection: str
-    rule: str
-    digest: str
+    def withdraw(self, request: Request) -> None:
+        """Say, without waiting, that the client is gone. The request stays open for the next identical try."""
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one person said."""
-
-    approver: str
-    approve: bool
-    comment: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as an approver sees it. ``text`` is shown in full, as it will run. Times are Unix seconds."""
-
-    id: str
-    session: str
-    binding: Binding
-    on_behalf_of: str
-    reason: str
-    text: str
-    groups: tuple[str, ...]
-    needed: int
-    uses: int
-    asked: float
-    expires: float
-    state: State
-    answers: tuple[Answer, ...] = ()
+    async def waiting(self, session: str) -> Sequence[Request]:
+        """The requests of a session that wait."""
 
 
 class Approvals:
@@ -167,6 +141,35 @@ class Approvals:
             db.execute("UPDATE requests SET uses = uses - 1 WHERE id = ?", (identity,))
             return True
 
+    async def submit(self, question: Question, terms: Approve) -> Request:
+        """Make a request, as ``ask`` does, off the loop."""
+        return await asyncio.to_thread(
+            self.ask,
+            question.binding,
+            terms,
+            session=question.session,
+            on_behalf_of=question.on_behalf_of,
+            reason=question.reason,
+            text=question.text,
+        )
+
+    async def settled(self, request: Request) -> Request:
+        """Wait until it no longer waits."""
+        while (request := await asyncio.to_thread(self.get, request.id)).state is State.WAITING:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)  # the answer may come from another process
+        return request
+
+    async def spend(self, request: Request, binding: Binding) -> bool:
+        """Take one use, as ``use`` does, off the loop."""
+        return await asyncio.to_thread(self.use, request.id, binding)
+
+    def withdraw(self, request: Request) -> None:
+        """On one machine everybody sees what runs: there is nothing to tell."""
+
+    async def waiting(self, session: str) -> Sequence[Request]:
+        """The requests of a session that wait."""
+        return [r for r in await asyncio.to_thread(self.pending) if r.session == session]
+
     @staticmethod
     def _forget(db: sqlite3.Connection, before: float) -> None:
         db.execute("DELETE FROM answers WHERE request IN (SELECT id FROM requests WHERE expires < ?)", (before,))
@@ -220,26 +223,7 @@ class Approvals:
                 raise HoopError(f"the approvals cannot be read or written: {error}", "run: hoop doctor") from error
 
 
-def check_approver(request: Request, approver: Principal) -> None:
-    """Raise DeniedError unless this person may answer this request."""
-    if approver.kind is not PrincipalKind.HUMAN:
-        raise DeniedError("only a person can answer an approval request")
-    if approver.subject == request.binding.principal:
-        raise DeniedError(
-            "nobody approves their own request", f"ask one of: {', '.join(request.groups) or 'a colleague'}"
-        )
-    if request.groups and not approver.groups.intersection(request.groups):
-        raise DeniedError(
-            f"request {request.id} needs an approver of {' or '.join(request.groups)}; {approver.subject} is in none",
-            "set your groups under [identity] in the configuration, or ask someone who has them",
-        )
-
-
 def _state(row: sqlite3.Row, answers: Sequence[Answer], now: float) -> State:
-    if any(not a.approve for a in answers):
-        return State.DENIED
-    if row["uses"] <= 0:
-        return State.USED
-    if now >= row["expires"]:
-        return State.EXPIRED
-    return State.APPROVED if len(answers) >= row["needed"] else State.WAITING
+    return state_of(
+        (a.approve for a in answers), needed=row["needed"], uses=row["uses"], expires=row["expires"], now=now
+    )

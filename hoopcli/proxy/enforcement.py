@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hoopcli.errors import HoopError
+from hoopcli.errors import HoopError, LedgerError
+from hoopcli.model.approval import Binding, Question, Request, State
 from hoopcli.model.decision import Action, Approve, Decision, Effect, Mask, Obligation, Statement
 from hoopcli.model.outcome import Outcome, Status
 from hoopcli.model.session import Session
 from hoopcli.policy.engine import Engine
-from hoopcli.proxy.approvals import Approvals, Binding, Request, State
+from hoopcli.proxy.approvals import Desk
 from hoopcli.proxy.journal import Journal
 from hoopcli.sansio.events import Deny, Permit
 
-POLL_SECONDS = 0.05
 LABELS = "labels"  # what a connector discharges that reads the source's sensitivity labels
 _DISCHARGED_HERE = frozenset({Approve.kind})
 
@@ -46,7 +46,7 @@ class Enforcement:
         session: Session,
         discharges: frozenset[str],
         engine: Engine,
-        approvals: Approvals,
+        approvals: Desk,
         journal: Journal,
         now: Callable[[], datetime],
     ) -> None:
@@ -124,40 +124,45 @@ class Enforcement:
 
     async def _await_approval(self, exchange: str, statement: Statement, decision: Decision) -> tuple[Decision, str]:
         terms = next((o for o in decision.obligations if isinstance(o, Approve)), Approve())
-        binding = Binding(
-            self._session.principal.subject,
-            self._session.connection.name,
-            decision.rule,
-            hashlib.sha256(statement.request).hexdigest(),
-        )
+        question = self._question(statement, decision)
         try:
-            request = await asyncio.to_thread(
-                self._approvals.ask,
-                binding,
-                terms,
-                session=self._session.id,
-                on_behalf_of=self._session.principal.on_behalf_of or "",
-                reason=self._session.reason,
-                text=statement.text,
-            )
+            request = await self._approvals.submit(question, terms)
+            await self._journal.asked(exchange, request, terms)
+            request = await self._answered(exchange, statement, decision, request)
+            return await self._after_answer(exchange, request, question.binding, decision)
+        except LedgerError:
+            raise
         except HoopError as error:
             return _denied(decision, error.message), error.hint
-        await self._journal.asked(exchange, request, terms)
+
+    def _question(self, statement: Statement, decision: Decision) -> Question:
+        principal, connection = self._session.principal, self._session.connection
+        digest = hashlib.sha256(statement.request).hexdigest()
+        return Question(
+            Binding(principal.subject, connection.name, decision.rule, digest),
+            session=self._session.id,
+            text=statement.text,
+            principal_kind=principal.kind,
+            on_behalf_of=principal.on_behalf_of or "",
+            reason=self._session.reason,
+            kind=connection.kind,
+            media_type=statement.media_type,
+            why=decision.reason,
+            actions=statement.actions,
+            facts=statement.facts,
+        )
+
+    async def _answered(self, exchange: str, statement: Statement, decision: Decision, request: Request) -> Request:
         self.stats.waiting += 1
         try:
-            request = await self._answered(request.id)
+            return await self._approvals.settled(request)
         except asyncio.CancelledError:
+            self._approvals.withdraw(request)
             self._journal.withdrawn(exchange, request)
             self._journal.request(exchange, statement, _denied(decision, "the client stopped waiting"))
             raise
         finally:
             self.stats.waiting -= 1
-        return await self._after_answer(exchange, request, binding, decision)
-
-    async def _answered(self, identity: str) -> Request:
-        while (request := await asyncio.to_thread(self._approvals.get, identity)).state is State.WAITING:  # noqa: ASYNC110
-            await asyncio.sleep(POLL_SECONDS)  # the answer may come from another process
-        return request
 
     async def _after_answer(
         self, exchange: str, request: Request, binding: Binding, decision: Decision
@@ -166,7 +171,8 @@ class Enforcement:
             await self._journal.answered(exchange, request)
         if request.state is State.EXPIRED:
             await self._journal.expired(exchange, request)
-        if request.state is State.APPROVED and await asyncio.to_thread(self._approvals.use, request.id, binding):
+        approved = request.state is State.APPROVED and request.binding == binding
+        if approved and await self._approvals.spend(request, binding):
             await self._journal.used(exchange, request)
             who = ", ".join(a.approver for a in request.answers)
             return replace(decision, effect=Effect.ALLOW, reason=f"approved by {who} (request {request.id})"), ""

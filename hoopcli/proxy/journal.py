@@ -12,10 +12,10 @@ from hoopcli.errors import HoopError, LedgerError
 from hoopcli.ledger import drafts
 from hoopcli.ledger.record import Draft
 from hoopcli.ledger.tally import Tally
+from hoopcli.model.approval import Request
 from hoopcli.model.decision import Approve, Decision, Statement
 from hoopcli.model.outcome import Outcome
 from hoopcli.model.session import Session
-from hoopcli.proxy.approvals import Request
 
 
 class Writer(Protocol):

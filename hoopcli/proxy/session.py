@@ -21,7 +21,7 @@ from hoopcli.model.decision import Mask, Statement
 from hoopcli.model.outcome import Outcome
 from hoopcli.model.session import Session
 from hoopcli.policy.engine import Engine
-from hoopcli.proxy.approvals import Approvals
+from hoopcli.proxy.approvals import Desk
 from hoopcli.proxy.enforcement import Enforcement, Stats
 from hoopcli.proxy.journal import Journal, Writer
 from hoopcli.proxy.runner import Runner
@@ -49,7 +49,7 @@ class Services:
 
     policy: Engine
     ledger: Writer
-    approvals: Approvals
+    approvals: Desk
     credentials: CredentialSource
     masking_key: bytes
     state_dir: Path
