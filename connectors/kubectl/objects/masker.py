@@ -60,9 +60,12 @@ class ObjectMasker:
         return self._guarded(b"", final=True)
 
     def mask_object(self, obj: Any) -> Any:
-        """Mask an object in place, and return it."""
+        """Mask an object, or a list of what stands for itself (a JSON patch), in place, and return it."""
         try:
-            self._object(obj)
+            if isinstance(obj, list):
+                self._walker.walk(obj)
+            else:
+                self._object(obj)
             self._walker.flush()
         except RecursionError:
             raise ProtocolError("an object is nested too deeply") from None
@@ -102,8 +105,7 @@ class ObjectMasker:
     def _object(self, obj: Any) -> None:
         """Mask one object, which may be a list or a Table of several."""
         if not isinstance(obj, dict):
-            self._walker.walk(obj)
-            return
+            raise ProtocolError("the answer is no object")
         kind, secret = str(obj.get("kind", "")), self._rulebook.of_secrets
         if kind == _TABLE and isinstance(obj.get("rows"), list):
             self._define(obj.get("columnDefinitions"))
@@ -173,6 +175,8 @@ class ObjectMasker:
         secret = self._rulebook.of_secrets or kind == "SecretList"
         self.items += len(items)
         for item in items:
+            if not isinstance(item, dict):
+                raise ProtocolError("the answer is a list with an item that is no object")
             self._walker.walk(item, namespace=self._info.namespace, secret=secret)
 
     def _rows(self, rows: list[Any]) -> None:

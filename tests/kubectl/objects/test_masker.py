@@ -318,6 +318,15 @@ def test_any_cut_gives_the_same(answer: dict[str, Any], cut: int, as_events: boo
     assert through(cut) == through(len(data))
 
 
+@pytest.mark.parametrize("item", [f'"{CARD}"', f'["{CARD}"]', CARD, "null"])
+@pytest.mark.parametrize("answer", ['{"items":[%s]}', '{"kind":"PodList","items":[{},%s]}', "%s"])
+def test_what_is_no_object_is_refused(answer: str, item: str) -> None:
+    using = masker("GET secrets", MASKS)
+    with pytest.raises(ProtocolError):
+        using.feed((answer % item).encode())
+        using.finish()
+
+
 @given(st.binary(max_size=60))
 def test_garbage_is_refused_and_nothing_else(data: bytes) -> None:
     for begin in (b"", b'{"items":[', b'{"kind":"Table","rows":[', b'{"kind":"Secret","data":'):
