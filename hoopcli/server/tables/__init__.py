@@ -1,0 +1,1 @@
+"""The tables of the server's database, one module a concern."""
