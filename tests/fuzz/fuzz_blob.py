@@ -7,10 +7,7 @@ Stops at the first exception that is neither a ProtocolError nor a refusal and p
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -28,9 +25,9 @@ from connectors.blob.sas import account_sas
 from connectors.blob.sharedkey import authorization, http_date, session_key
 from connectors.blob.signing import Endpoint, upstream_request, without_proof
 from connectors.http.message import Headers, Request
-from hoopcli.errors import ProtocolError
 from hoopcli.sansio.events import Credential
 from hoopcli.spi import SessionSecret
+from tests.fuzz import harness
 
 CASES = Path(__file__).parents[1] / "blob" / "operations.txt"
 ACCOUNT, SECRET, NOW = "acme", SessionSecret("fuzz"), datetime(2026, 11, 23, tzinfo=UTC)
@@ -131,52 +128,17 @@ def readers() -> list[tuple[Callable[[bytes], object], list[bytes]]]:
     ]
 
 
-def mutated(rng: random.Random, data: bytes) -> bytes:
-    """One to three mutations of good bytes."""
-    damaged = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(damaged) + 1)
-        match rng.randrange(4):
-            case 0:
-                damaged[at:at] = rng.choice(TRICKS)
-            case 1:
-                del damaged[at : at + rng.randint(1, 12)]
-            case 2:
-                damaged[at : at + 1] = rng.randbytes(1)
-            case _:
-                start = rng.randrange(len(damaged) + 1)
-                damaged[at:at] = damaged[start : start + rng.randint(1, 80)]
-    return bytes(damaged)
-
-
 def fuzz(seconds: float, seed: int) -> int:
     """Run until the time is up; the exit code."""
-    rng, targets = random.Random(seed), readers()
-    runs = refused = 0
-    start = time.monotonic()
-    while (elapsed := time.monotonic() - start) < seconds:
+    targets = readers()
+
+    def choose(rng: random.Random) -> tuple[bytes, Callable[[], object]]:
         reader, corpus = rng.choice(targets)
-        data = mutated(rng, rng.choice(corpus))
-        try:
-            reader(data)
-        except ProtocolError:
-            refused += 1
-        except Exception:
-            print(f"seed {seed}, run {runs}, input {data!r}", file=sys.stderr)
-            raise
-        runs += 1
-    print(f"{runs} runs in {elapsed:.1f} s ({runs / elapsed:.0f} runs/s), {refused} refused, none failed")
-    return 0
+        data = harness.mutated(rng, rng.choice(corpus), TRICKS)
+        return data, lambda: reader(data)
 
-
-def main() -> int:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(description="Fuzz what reads of Blob Storage.")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    arguments = parser.parse_args()
-    return fuzz(arguments.seconds, arguments.seed)
+    return harness.fuzz(choose, seconds, seed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    harness.command("Fuzz what reads of Blob Storage.", fuzz)

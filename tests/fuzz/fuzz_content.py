@@ -8,20 +8,19 @@ kept, and at a value of a masked column that is still there; it prints the input
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import io
 import json
 import random
-import sys
-import time
+from collections.abc import Callable
 
 from connectors.blob.content.kinds import HEAD, Content, Kind, decide
 from connectors.blob.content.masker import open_masker
 from hoopcli.errors import ProtocolError
 from hoopcli.masking.masker import DETECTORS, Masking
 from hoopcli.model.decision import Mask, Method
+from tests.fuzz import harness
 from tests.fuzz.fuzz_tds import mutated
 
 NAMES = ["a.csv", "a.tsv", "a.json", "a.ndjson", "a.txt", "a.gz", "a.csv.gz", "a"]
@@ -107,29 +106,13 @@ def one_run(rng: random.Random) -> tuple[str, bytes, str]:
 
 def fuzz(seconds: float, seed: int) -> int:
     """Run until the time is up; the exit code."""
-    rng = random.Random(seed)
-    runs = delivered = 0
-    start = time.monotonic()
-    while (elapsed := time.monotonic() - start) < seconds:
+
+    def choose(rng: random.Random) -> tuple[tuple[str, str], Callable[[], object]]:
         name, data, secret = one_run(rng)
-        try:
-            delivered += check(name, data, rng, secret)
-        except Exception:
-            print(f"seed {seed}, run {runs}, {name}, input {data.hex()}", file=sys.stderr)
-            raise
-        runs += 1
-    print(f"{runs} runs in {elapsed:.1f} s ({runs / elapsed:.0f} runs/s), {delivered} delivered, none failed")
-    return 0
+        return (name, data.hex()), lambda: check(name, data, rng, secret)
 
-
-def main() -> int:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(description="Fuzz the masking of contents.")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    arguments = parser.parse_args()
-    return fuzz(arguments.seconds, arguments.seed)
+    return harness.fuzz(choose, seconds, seed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    harness.command("Fuzz the masking of contents.", fuzz)

@@ -8,11 +8,8 @@ the input that caused it.
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import h11
@@ -22,6 +19,7 @@ from connectors.http.head import read_request, take_head
 from hoopcli.errors import HoopError
 from hoopcli.sansio.commands import Authorize, Command, OpenUpstream, SendData
 from hoopcli.sansio.events import Peer, UpstreamOpened
+from tests.fuzz import harness
 from tests.fuzz.fuzz_tds import mutated
 from tests.http.dialogue import OK, PERMIT, Dialogue
 from tests.http.smuggling import CHUNKED, CHUNKS, HEADS, SECOND
@@ -134,32 +132,13 @@ def requests_of(stream: bytes) -> Iterator[str]:
 
 def fuzz(seconds: float, seed: int) -> int:
     """Run until the time is up; the exit code."""
-    rng = random.Random(seed)
-    runs = refused = passed = 0
-    start = time.monotonic()
-    while (elapsed := time.monotonic() - start) < seconds:
+
+    def choose(rng: random.Random) -> tuple[object, Callable[[], object]]:
         script = one_run(rng)
-        try:
-            passed += play(script)
-        except HoopError:
-            refused += 1
-        except BaseException:
-            print(f"seed {seed}, run {runs}, script {script!r}", file=sys.stderr)
-            raise
-        runs += 1
-    rate = f"{runs} runs in {elapsed:.1f} s ({runs / elapsed:.0f} runs/s)"
-    print(f"{rate}, {refused} refused, {passed} passed on, none failed")
-    return 0
+        return script, lambda: play(script)
 
-
-def main() -> int:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(description="Fuzz HTTP/1.1 in both roles.")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    arguments = parser.parse_args()
-    return fuzz(arguments.seconds, arguments.seed)
+    return harness.fuzz(choose, seconds, seed, HoopError)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    harness.command("Fuzz HTTP/1.1 in both roles.", fuzz)

@@ -8,11 +8,8 @@ prints the input that caused it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -27,9 +24,10 @@ from connectors.kubectl.objects import ObjectMasker
 from connectors.kubectl.request_info import RequestInfo, request_info
 from connectors.kubectl.verbs import VERBS, actions_of
 from connectors.kubectl.writeback import check_written
-from hoopcli.errors import DeniedError, ProtocolError
+from hoopcli.errors import DeniedError
 from hoopcli.masking.masker import Masking
 from hoopcli.model.decision import Mask
+from tests.fuzz import harness
 
 CASES = Path(__file__).parents[1] / "kubectl" / "requests.txt"
 ENCODED = "Y29ycmVjdCBob3JzZQ=="
@@ -124,52 +122,17 @@ def readers() -> list[tuple[Callable[[bytes], object], list[bytes]]]:
     ]
 
 
-def mutated(rng: random.Random, data: bytes) -> bytes:
-    """One to three mutations of good bytes."""
-    damaged = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(damaged) + 1)
-        match rng.randrange(4):
-            case 0:
-                damaged[at:at] = rng.choice(TRICKS)
-            case 1:
-                del damaged[at : at + rng.randint(1, 12)]
-            case 2:
-                damaged[at : at + 1] = rng.randbytes(1)
-            case _:
-                start = rng.randrange(len(damaged) + 1)
-                damaged[at:at] = damaged[start : start + rng.randint(1, 80)]
-    return bytes(damaged)
-
-
 def fuzz(seconds: float, seed: int) -> int:
     """Run until the time is up; the exit code."""
-    rng, targets = random.Random(seed), readers()
-    runs = refused = 0
-    start = time.monotonic()
-    while (elapsed := time.monotonic() - start) < seconds:
+    targets = readers()
+
+    def choose(rng: random.Random) -> tuple[bytes, Callable[[], object]]:
         reader, corpus = rng.choice(targets)
-        data = mutated(rng, rng.choice(corpus))
-        try:
-            reader(data)
-        except ProtocolError:
-            refused += 1
-        except Exception:
-            print(f"seed {seed}, run {runs}, input {data!r}", file=sys.stderr)
-            raise
-        runs += 1
-    print(f"{runs} runs in {elapsed:.1f} s ({runs / elapsed:.0f} runs/s), {refused} refused, none failed")
-    return 0
+        data = harness.mutated(rng, rng.choice(corpus), TRICKS)
+        return data, lambda: reader(data)
 
-
-def main() -> int:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(description="Fuzz what reads of Kubernetes.")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    arguments = parser.parse_args()
-    return fuzz(arguments.seconds, arguments.seed)
+    return harness.fuzz(choose, seconds, seed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    harness.command("Fuzz what reads of Kubernetes.", fuzz)

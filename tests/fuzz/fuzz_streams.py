@@ -7,12 +7,9 @@ Stops at the first exception that is not a ProtocolError and prints the input th
 
 from __future__ import annotations
 
-import argparse
 import io
 import random
-import sys
 import tarfile
-import time
 from collections.abc import Callable
 
 from connectors.kubectl.asciicast import CastHeader, CastRecorder, read_cast
@@ -27,10 +24,10 @@ from connectors.kubectl.streams.spdy import DataFrame, FrameWriter, GoAway, Ping
 from connectors.kubectl.streams.spdy_exec import SpdyExecCodec
 from connectors.kubectl.streams.websocket import WebSocket
 from connectors.kubectl.tarlist import TarList
-from hoopcli.errors import ProtocolError
 from hoopcli.masking.masker import DETECTORS
 from hoopcli.masking.scan import Watch
 from hoopcli.model.decision import Mask
+from tests.fuzz import harness
 from tests.fuzz.fuzz_tds import mutated
 
 _WATCHES = [Watch(detector, Mask("m", detectors=(detector.name,))) for detector in DETECTORS]
@@ -155,32 +152,15 @@ def targets() -> list[tuple[Callable[[], Decoder], bytes]]:
 
 def fuzz(seconds: float, seed: int) -> int:
     """Run until the time is up; the exit code."""
-    rng, corpus = random.Random(seed), targets()
-    runs = refused = 0
-    start = time.monotonic()
-    while (elapsed := time.monotonic() - start) < seconds:
+    corpus = targets()
+
+    def choose(rng: random.Random) -> tuple[str, Callable[[], object]]:
         make, good = rng.choice(corpus)
         data = mutated(rng, good)
-        try:
-            make()(data)
-        except ProtocolError:
-            refused += 1
-        except Exception:
-            print(f"seed {seed}, run {runs}, input {data.hex()}", file=sys.stderr)
-            raise
-        runs += 1
-    print(f"{runs} runs in {elapsed:.1f} s ({runs / elapsed:.0f} runs/s), {refused} refused, none failed")
-    return 0
+        return data.hex(), lambda: make()(data)
 
-
-def main() -> int:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(description="Fuzz the streams of Kubernetes.")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    arguments = parser.parse_args()
-    return fuzz(arguments.seconds, arguments.seed)
+    return harness.fuzz(choose, seconds, seed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    harness.command("Fuzz the streams of Kubernetes.", fuzz)

@@ -7,10 +7,7 @@ Stops at the first exception that is not a ProtocolError and prints the input th
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from connectors.sql.tds.login import decode_login7
 from connectors.sql.tds.packet import Message, MessageReader, PacketType, PayloadStream, packetize
 from connectors.sql.tds.prelogin import decode_prelogin
 from connectors.sql.tds.request import decode_request
-from hoopcli.errors import ProtocolError
+from tests.fuzz import harness
 
 CAPTURED = Path(__file__).parents[1] / "sql" / "tds" / "captured.txt"
 INTERESTING = (0x00, 0x01, 0x7F, 0x80, 0xF3, 0xFE, 0xFF)
@@ -113,31 +110,14 @@ def one_run(rng: random.Random, corpus: list[tuple[PacketType, bytes]]) -> tuple
 
 def fuzz(seconds: float, seed: int) -> int:
     """Run until the time is up; the exit code."""
-    rng, corpus = random.Random(seed), seeds()
-    runs = refused = 0
-    start = time.monotonic()
-    while (elapsed := time.monotonic() - start) < seconds:
+    corpus = seeds()
+
+    def choose(rng: random.Random) -> tuple[str, Callable[[], object]]:
         decoder, data = one_run(rng, corpus)
-        try:
-            decoder(data)
-        except ProtocolError:
-            refused += 1
-        except Exception:
-            print(f"seed {seed}, run {runs}, input {data.hex()}", file=sys.stderr)
-            raise
-        runs += 1
-    print(f"{runs} runs in {elapsed:.1f} s ({runs / elapsed:.0f} runs/s), {refused} refused, none failed")
-    return 0
+        return data.hex(), lambda: decoder(data)
 
-
-def main() -> int:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(description="Fuzz the client's side of TDS.")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    arguments = parser.parse_args()
-    return fuzz(arguments.seconds, arguments.seed)
+    return harness.fuzz(choose, seconds, seed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    harness.command("Fuzz the client's side of TDS.", fuzz)

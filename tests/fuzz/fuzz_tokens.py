@@ -6,10 +6,9 @@ delivered secret, or where the cuts of the input change what is delivered.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +25,7 @@ from connectors.sql.tds.tokenstream import read_tokens, write_nbcrow, write_row
 from connectors.sql.tds.types import MAX, TypeId, TypeInfo, scaled
 from connectors.sql.tds.values import Variant, encode_value
 from hoopcli.errors import ProtocolError
+from tests.fuzz import harness
 from tests.sql.tds.masks_support import FakePlan, Stars
 
 _T = TypeId
@@ -111,24 +111,16 @@ def check(rng: random.Random, payload: bytes) -> None:
     list(render(whole))
 
 
-def main() -> None:
-    """Run for the time asked; print the rate."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    options = parser.parse_args()
-    rng, good, runs = random.Random(options.seed), seeds(), 0
-    end = time.monotonic() + options.seconds
-    while time.monotonic() < end:
+def fuzz(seconds: float, seed: int) -> int:
+    """Run until the time is up; the exit code."""
+    good = seeds()
+
+    def choose(rng: random.Random) -> tuple[str, Callable[[], object]]:
         payload = mutated(rng, rng.choice(good))
-        try:
-            check(rng, payload)
-        except Exception:
-            sys.stdout.write(f"seed {options.seed}, run {runs}: {payload.hex()[:4000]}\n")
-            raise
-        runs += 1
-    sys.stdout.write(f"{runs} runs, {runs / options.seconds:.0f} runs/s, seed {options.seed}\n")
+        return payload.hex(), lambda: check(rng, payload)
+
+    return harness.fuzz(choose, seconds, seed)
 
 
 if __name__ == "__main__":
-    main()
+    harness.command(__doc__, fuzz)
