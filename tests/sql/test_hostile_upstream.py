@@ -137,7 +137,7 @@ def test_a_flood_of_tokens_is_passed_on_without_being_kept() -> None:
     tracemalloc.start()
     try:
         for _ in range(3):
-            for _ in range(50):
+            for _ in range(15):
                 dialogue.play.hear(DataReceived(Peer.UPSTREAM, bytes(packet)))
                 dialogue.play.log.clear()
             sizes.append(tracemalloc.get_traced_memory()[0])
