@@ -1,0 +1,229 @@
+"""Approvals as the routes and pages use them: who may do what, one transaction each, and who is woken afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+
+from anyio import to_thread
+
+from hoopcli.errors import DeniedError, UsageError
+from hoopcli.model.access import Principal, PrincipalKind
+from hoopcli.model.approval import Binding, Question
+from hoopcli.model.decision import Approve
+from hoopcli.server.access import Caller, require
+from hoopcli.server.approvals import listing, store
+from hoopcli.server.approvals.held import Held, load
+from hoopcli.server.approvals.listing import Event, Like, Sight
+from hoopcli.server.approvals.store import Verdict
+from hoopcli.server.channels.outbox import enqueue
+from hoopcli.server.services import Services
+
+#: Wake topics: one request by its id, and the list of those that wait, of which there is one.
+REQUEST, INBOX = "approval", "approvals"
+EVERYTHING = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the requests that wait, oldest first, and how many there are."""
+
+    requests: list[Held]
+    total: int
+
+    @property
+    def tag(self) -> str:
+        """Another one if the page has changed."""
+        shown = [(h.request.id, h.request.withdrawn, len(h.request.answers)) for h in self.requests]
+        return hashlib.sha256(repr((self.total, shown)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What an approver wants to know beside the request itself."""
+
+    held: Held
+    events: list[Event]
+    like: Like
+    refusal: str  # why this person cannot answer it; empty if they can
+
+
+class Desk:
+    """The approvals of one server, by its services."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._database = services.database
+
+    @property
+    def now(self) -> float:
+        """The server's time in Unix seconds."""
+        return self._services.now().timestamp()
+
+    def link(self, identity: str) -> str:
+        """The page of a request."""
+        return f"{self._services.settings.public_url.rstrip('/')}/approvals/{identity}"
+
+    def ask(self, caller: Caller, question: Question, terms: Approve) -> Held:
+        """Make a request or find the open one. Raises DeniedError."""
+        with self._database.write() as connection:
+            held, new = store.ask(connection, caller.principal.subject, question, terms, self.now)
+            if new:
+                enqueue(connection, self._services.settings.channels, held, "asked", self.now)
+        self._changed(held.request.id if not new else None)
+        return held
+
+    def answer(self, caller: Caller, identity: str, verdict: Verdict) -> Held:
+        """Answer a request. Raises DeniedError, UsageError."""
+        held = self.get(caller, identity)
+        self._allow(caller, "approvals:answer", held)
+        own_agents = self._own_agents(caller, held)
+        with self._database.write() as connection:
+            held = store.answer(connection, identity, caller.principal, verdict, self.now, own_agents=own_agents)
+            enqueue(connection, self._services.settings.channels, held, "answered", self.now)
+        self._changed(identity)
+        return held
+
+    def use(self, caller: Caller, identity: str, binding: Binding) -> tuple[Held, bool]:
+        """Take one use of it. Raises UsageError."""
+        with self._database.write() as connection:
+            held, granted = store.use(connection, identity, caller.principal.subject, binding, self.now)
+        if granted:
+            self._changed(identity)
+        return self._seen(caller, held), granted
+
+    def withdraw(self, caller: Caller, identity: str) -> Held:
+        """The client stopped waiting. Raises UsageError."""
+        with self._database.write() as connection:
+            held = store.withdraw(connection, identity, caller.principal.subject, self.now)
+        self._changed(identity)
+        return held
+
+    def get(self, caller: Caller, identity: str) -> Held:
+        """A request that this person may see. Raises UsageError as if there was none."""
+        with self._database.read() as connection:
+            held = load(connection, identity, self.now)
+        return self._seen(caller, held)
+
+    def load(self, identity: str) -> Held:
+        """A request, for the server itself. Raises UsageError."""
+        with self._database.read() as connection:
+            return load(connection, identity, self.now)
+
+    def background(self, caller: Caller, identity: str) -> Background:
+        """A request with all that an approver wants to know. Raises UsageError."""
+        held = self.get(caller, identity)
+        with self._database.read() as connection:
+            events, like = listing.events(connection, identity), listing.alike(connection, held, self.now)
+        return Background(held, events, like, self._refusal(caller, held))
+
+    def inbox(self, caller: Caller, *, skip: int = 0, limit: int = listing.PAGE) -> Page:
+        """What waits and this person may see."""
+        now = self.now
+        with self._database.read() as connection:
+            sight = self._sight(caller, listing.connections(connection))
+            found = listing.waiting(connection, sight, now, limit=limit, skip=skip)
+            return Page(found, listing.count_waiting(connection, sight, now))
+
+    def settled(self, caller: Caller, *, limit: int = listing.PAGE) -> list[Held]:
+        """What no longer waits, newest first."""
+        with self._database.read() as connection:
+            sight = self._sight(caller, listing.connections(connection))
+            return listing.settled(connection, sight, self.now, limit=limit)
+
+    async def wait(self, caller: Caller, identity: str, seconds: float) -> Held:
+        """A request once it no longer waits, or as it is after so long. Holds no thread. Raises UsageError."""
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            woken = asyncio.ensure_future(self._services.wake.wait(REQUEST, identity, seconds))
+            try:
+                await asyncio.sleep(0)  # it listens before the request is read: nothing is missed in between
+                held = await to_thread.run_sync(self.get, caller, identity)
+                left = min(end - asyncio.get_running_loop().time(), held.request.expires - self.now)
+                if not held.waits or left <= 0:
+                    return held
+                await asyncio.wait([woken], timeout=left)
+            finally:
+                woken.cancel()
+
+    async def inbox_after(self, caller: Caller, seen: str, seconds: float) -> Page:
+        """What waits, as soon as it differs from what was seen, or as it is after so long. Holds no thread."""
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            woken = asyncio.ensure_future(self._services.wake.wait(INBOX, EVERYTHING, seconds))
+            try:
+                await asyncio.sleep(0)
+                page = await to_thread.run_sync(self.inbox, caller)
+                left = end - asyncio.get_running_loop().time()
+                if page.tag != seen or left <= 0:
+                    return page
+                await asyncio.wait([woken], timeout=left)
+            finally:
+                woken.cancel()
+
+    async def inbox_changed(self, seconds: float) -> None:
+        """Return once the list of what waits has changed, or after so long."""
+        await self._services.wake.wait(INBOX, EVERYTHING, seconds)
+
+    def sweep(self) -> int:
+        """Close what has expired; how many."""
+        with self._database.write() as connection:
+            expired = store.expire(connection, self.now)
+            for identity in expired:
+                held = load(connection, identity, self.now)
+                enqueue(connection, self._services.settings.channels, held, "expired", self.now)
+        for identity in expired:
+            self._services.wake.notify(REQUEST, identity)
+        if expired:
+            self._services.wake.notify(INBOX, EVERYTHING)
+        return len(expired)
+
+    def _changed(self, identity: str | None) -> None:
+        if identity is not None:
+            self._services.wake.notify(REQUEST, identity)
+        self._services.wake.notify(INBOX, EVERYTHING)
+
+    def _seen(self, caller: Caller, held: Held) -> Held:
+        if not self._sight(caller, [held.request.binding.connection]).sees(held):
+            raise UsageError(f"there is no approval request {held.request.id!r}", "run: hoop approvals ls")
+        return held
+
+    def _sight(self, caller: Caller, connections: list[str]) -> Sight:
+        answers = [name for name in connections if self._permits(caller, "approvals:answer", name)]
+        reads = [name for name in connections if self._permits(caller, "approvals:read", name)]
+        return listing.sight_of(caller.principal, answers, reads)
+
+    def _refusal(self, caller: Caller, held: Held) -> str:
+        try:
+            self._allow(caller, "approvals:answer", held)
+            store.check_answerer(held, caller.principal, own_agents=self._own_agents(caller, held))
+        except DeniedError as error:
+            return error.message
+        return ""
+
+    def _own_agents(self, caller: Caller, held: Held) -> bool:
+        return self._permits(caller, "approvals:answer-own-agents", held.request.binding.connection)
+
+    def _allow(self, caller: Caller, verb: str, held: Held) -> None:
+        require(caller, self._services, verb, held.request.binding.connection)
+
+    def _permits(self, caller: Caller, verb: str, name: str) -> bool:
+        try:
+            require(caller, self._services, verb, name)
+        except DeniedError:
+            return False
+        return True
+
+
+def asker(caller: Principal, subject: str, kind: str) -> tuple[str, PrincipalKind]:
+    """On whose behalf a caller asks, and as what. One asks for oneself or for one's own agent.
+
+    Raises:
+        DeniedError: it is somebody else.
+    """
+    if subject == caller.subject:
+        return caller.on_behalf_of or "", caller.kind
+    if kind == PrincipalKind.AGENT and subject.startswith("agent:") and caller.kind is PrincipalKind.HUMAN:
+        return caller.subject, PrincipalKind.AGENT
+    raise DeniedError(f"{caller.subject} cannot ask for {subject}", "run: hoop whoami")
