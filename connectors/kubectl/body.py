@@ -1,7 +1,7 @@
 """Bodies of requests as plain values: JSON, YAML and the four kinds of patches, read as everybody reads them.
 
-YAML goes upstream as the JSON that it was read as. A key that is there twice, an alias, a tag or a number that is none
-is refused.
+YAML and protobuf go upstream as the JSON that they were read as. A key that is there twice, an alias, a tag or a number
+that is none is refused.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Any
 
 import yaml
 
+from connectors.kubectl import protobuf
 from hoopcli.errors import ProtocolError
 from hoopcli.model.decision import Json
 
 #: The API server takes no more than 3 MiB ([Kubernetes] apiserver MaxRequestBodyBytes).
 BODY_LIMIT = 3 * 1024 * 1024
+JSON_TYPE = "application/json"
+_OTHERWISE = "send JSON or YAML, as kubectl create --dry-run=client -o yaml | kubectl apply -f - does"
 _DEEPEST = 200
 _MOST_NODES = 500_000
 _MOST_DIGITS = 400
@@ -50,16 +53,17 @@ _FORMS = {
 
 
 class MediaTypeError(ProtocolError):
-    """A body is in a form that cannot be read (protobuf, CBOR); to be answered with 415."""
+    """A body is in a form that cannot be read (CBOR, most of protobuf); to be answered with 415."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body that was read: its ``form``, what it says, and the bytes that go upstream in its place."""
+    """A body that was read: its ``form``, what it says, and what goes upstream in its place."""
 
     form: Form
     document: Json
     forwarded: bytes
+    content_type: str = JSON_TYPE
 
 
 def form_of(content_type: str) -> tuple[Form, bool]:
@@ -70,7 +74,7 @@ def form_of(content_type: str) -> tuple[Form, bool]:
     except KeyError:
         raise MediaTypeError(
             f"a body of type {essence.strip()[:100]!r} cannot be read",
-            "send application/json, or a patch in JSON or YAML",
+            _OTHERWISE,
         ) from None
     if parameters.strip().lower().replace('"', "") not in {"", "charset=utf-8"}:
         raise MediaTypeError("a body's media type has parameters that hoop does not know", "send it in UTF-8")
@@ -79,17 +83,19 @@ def form_of(content_type: str) -> tuple[Form, bool]:
 
 def read_body(content_type: str, data: bytes) -> Body:
     """Read a body. Raises MediaTypeError, and ProtocolError for what is malformed, ambiguous or beyond a limit."""
-    form, may_be_yaml = form_of(content_type)
     if len(data) > BODY_LIMIT:
         raise ProtocolError(f"the body is longer than {BODY_LIMIT // 1024} KiB")
+    if content_type.strip().lower() == protobuf.MEDIA_TYPE:
+        return _read_protobuf(data)
+    form, may_be_yaml = form_of(content_type)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise ProtocolError("the body is not UTF-8") from None
     if may_be_yaml and not text.lstrip().startswith("{"):
         document = _read_yaml(text)
-        return Body(form, document, json.dumps(document, ensure_ascii=True, allow_nan=False).encode())
-    return Body(form, read_json(text), data)
+        return Body(form, document, _written(document), content_type)
+    return Body(form, read_json(text), data, content_type or JSON_TYPE)
 
 
 def read_json(text: str) -> Json:
@@ -102,6 +108,18 @@ def read_json(text: str) -> Json:
         raise ProtocolError(f"the body is not JSON that is read in one way only: {_brief(error)}") from None
     _check_depth(document)
     return document
+
+
+def _read_protobuf(data: bytes) -> Body:
+    try:
+        document = protobuf.decode(data)
+    except protobuf.UnknownMessageError as error:
+        raise MediaTypeError(error.message, _OTHERWISE) from None
+    return Body(Form.OBJECT, document, _written(document))
+
+
+def _written(document: Json) -> bytes:
+    return json.dumps(document, allow_nan=False).encode()
 
 
 def _read_yaml(text: str) -> Json:

@@ -33,7 +33,7 @@ def test_media_types(content_type: str, form: Form) -> None:
 @pytest.mark.parametrize(
     "content_type",
     [
-        "application/vnd.kubernetes.protobuf",
+        "application/vnd.kubernetes.protobuf;stream=watch",
         "application/cbor",
         "application/apply-patch+cbor",
         "text/plain",
