@@ -132,20 +132,12 @@ class Signer:
     @classmethod
     def parse(cls, skey: str) -> Signer:
         """Read what ``secret_text`` wrote. Raises LedgerError if it is malformed."""
-        if not skey.startswith(_PRIVATE):
-            raise LedgerError("malformed signing key")
-        name, key_id, key = _split_key(skey.strip().removeprefix(_PRIVATE))
-        if len(key) != 33 or key[0] != ED25519:
-            raise LedgerError("malformed signing key: not an Ed25519 key")
-        signer = cls(name, Ed25519PrivateKey.from_private_bytes(key[1:]))
-        if signer.verifier.key_id != key_id:
-            raise LedgerError("malformed signing key: its key id does not match")
-        return signer
+        name, private = _parse_private(skey, ED25519)
+        return cls(name, private)
 
     def secret_text(self) -> str:
         """The private key as text, in the form that Go's note package reads."""
-        key = bytes([ED25519]) + self._private.private_bytes_raw()
-        return f"{_PRIVATE}{self.name}+{self.verifier.key_id.hex()}+{_b64(key)}"
+        return _private_text(self.verifier, self._private)
 
     def sign(self, text: str) -> Note:
         """Sign a text, which must end in a newline."""
@@ -154,6 +146,38 @@ class Signer:
 
     def __repr__(self) -> str:
         return f"Signer({self.name!r}, <hidden>)"
+
+
+class Cosigner:
+    """A witness's private Ed25519 key and the name it cosigns under (tlog-cosignature, cosignature/v1)."""
+
+    def __init__(self, name: str, private: Ed25519PrivateKey) -> None:
+        self.name = _checked_name(name)
+        self._private = private
+        self.verifier = Verifier(name, COSIGNATURE_V1, private.public_key().public_bytes_raw())
+
+    @classmethod
+    def generate(cls, name: str) -> Cosigner:
+        """A new random key."""
+        return cls(name, Ed25519PrivateKey.generate())
+
+    @classmethod
+    def parse(cls, skey: str) -> Cosigner:
+        """Read what ``secret_text`` wrote. Raises LedgerError if it is malformed."""
+        name, private = _parse_private(skey, COSIGNATURE_V1)
+        return cls(name, private)
+
+    def secret_text(self) -> str:
+        """The private key as text, in the same form as a signer's."""
+        return _private_text(self.verifier, self._private)
+
+    def cosign(self, text: str, time: int) -> Signature:
+        """Say that at this time, in POSIX seconds, no other tree than that of this checkpoint was cosigned."""
+        signature = self._private.sign(f"cosignature/v1\ntime {time}\n{text}".encode())
+        return Signature(self.name, self.verifier.key_id, time.to_bytes(8) + signature)
+
+    def __repr__(self) -> str:
+        return f"Cosigner({self.name!r}, <hidden>)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +219,23 @@ def open_checkpoint(note: str, verifier: Verifier, witnesses: Iterable[Verifier]
     if checkpoint.origin != verifier.name:
         raise LedgerError(f"the checkpoint is of another ledger: {checkpoint.origin}")
     return checkpoint
+
+
+def _parse_private(skey: str, algorithm: int) -> tuple[str, Ed25519PrivateKey]:
+    if not skey.startswith(_PRIVATE):
+        raise LedgerError("malformed signing key")
+    name, key_id, key = _split_key(skey.strip().removeprefix(_PRIVATE))
+    if len(key) != 33 or key[0] != algorithm:
+        raise LedgerError("malformed signing key: not an Ed25519 key of this use")
+    private = Ed25519PrivateKey.from_private_bytes(key[1:])
+    if _key_id(name, algorithm, private.public_key().public_bytes_raw()) != key_id:
+        raise LedgerError("malformed signing key: its key id does not match")
+    return name, private
+
+
+def _private_text(verifier: Verifier, private: Ed25519PrivateKey) -> str:
+    key = bytes([verifier.algorithm]) + private.private_bytes_raw()
+    return f"{_PRIVATE}{verifier.name}+{verifier.key_id.hex()}+{_b64(key)}"
 
 
 def _parse_signature(line: str) -> Signature:

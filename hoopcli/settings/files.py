@@ -21,13 +21,22 @@ from pydantic_settings.exceptions import SettingsError
 
 from hoopcli.errors import UsageError
 from hoopcli.model.access import Connection
-from hoopcli.settings.model import NAME, ConnectionSettings, IdentitySettings, Settings, bad_name, config_dir
+from hoopcli.settings.model import (
+    NAME,
+    ConnectionSettings,
+    IdentitySettings,
+    ServerConnection,
+    Settings,
+    bad_name,
+    config_dir,
+)
 
 PREFIX = "HOOP_"
 #: Variables that are not settings of the file: which file, who acts, how much an unexpected error says.
-OTHER_VARIABLES = ("CONFIG", "AGENT", "DEBUG")
+OTHER_VARIABLES = ("CONFIG", "AGENT", "DEBUG", "SERVER_CONFIG")
 _PATH_KEYS = ("policy", "state_dir", "ledger")
 _CONNECTION_PATH_KEYS = ("ca_file", "certificate")
+_SERVER_PATH_KEYS = ("ca_file",)
 _KEY_LINE = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 
 
@@ -136,6 +145,8 @@ def _absolute(document: dict[str, Any], folder: Path) -> dict[str, Any]:
         }
 
     document = resolve(document, _PATH_KEYS)
+    if isinstance(document.get("server"), dict):
+        document["server"] = resolve(document["server"], _SERVER_PATH_KEYS)
     connections = document.get("connections")
     if isinstance(connections, dict):
         document["connections"] = {
@@ -196,6 +207,8 @@ def _known(keys: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = Settings
     if keys[:1] == ("identity",):
         model = IdentitySettings
+    elif keys[:1] == ("server",):
+        model = ServerConnection
     elif keys[:1] == ("connections",):
         model = ConnectionSettings
     return list(model.model_fields)

@@ -15,6 +15,7 @@ from hoopcli.model.access import Connection, PrincipalKind
 from hoopcli.settings.secret import parse_reference
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
+_SERVER_URL = re.compile(r"(https://[^\s/?#@]+|http://(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]+)?)(/[^\s?#]*)?")
 _FORBID = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
@@ -39,6 +40,12 @@ def _reference(value: str) -> str:
     except HoopError as error:
         raise ValueError(error.message) from error
     return value
+
+
+def _server_url(value: str) -> str:
+    if not _SERVER_URL.fullmatch(value):
+        raise ValueError("a server is reached by https://HOST[:PORT]; http only on this machine")
+    return value.rstrip("/")
 
 
 def _yes_no(value: object) -> object:
@@ -94,6 +101,22 @@ class ConnectionSettings(BaseModel):
         return Connection(name, self.kind, {key: str(value) for key, value in values.items()} | self.options)
 
 
+class ServerConnection(BaseModel):
+    """The server that this machine works with; none unless ``url`` is set."""
+
+    model_config = _FORBID
+
+    url: Annotated[str, AfterValidator(_server_url)] | None = None
+    ca_file: Path | None = None
+    sync: Literal["on", "off", "strict"] = "on"
+    witnesses: Names = ()
+
+    @field_validator("sync", mode="before")
+    @classmethod
+    def _on_off(cls, value: object) -> object:
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
 class Settings(BaseSettings):
     """All settings. ``ledger`` and ``policy`` have places of their own unless set."""
 
@@ -106,6 +129,7 @@ class Settings(BaseSettings):
     ledger: Path | None = None
     keyring: bool = True
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    server: ServerConnection = Field(default_factory=ServerConnection)
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
 
     @field_validator("connections")

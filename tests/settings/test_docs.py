@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hoopcli.settings.files import OTHER_VARIABLES, load
-from hoopcli.settings.model import ConnectionSettings, IdentitySettings, Settings
+from hoopcli.settings.model import ConnectionSettings, IdentitySettings, ServerConnection, Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 
@@ -22,6 +22,7 @@ def keys(heading: str) -> list[str]:
 def test_every_key_is_documented() -> None:
     assert keys("Keys") == list(Settings.model_fields)
     assert keys("`[identity]`") == list(IdentitySettings.model_fields)
+    assert keys("`[server]`") == list(ServerConnection.model_fields)
     assert keys("`[connections.NAME]`") == list(ConnectionSettings.model_fields)
     assert all(f"`HOOP_{name}`" in TEXT for name in OTHER_VARIABLES)
 

@@ -211,3 +211,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             return
         for key in file.document:
             file.line_of((key,))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://hoop.example.com", "hoop.example.com", "https://", "https://u:p@hoop.example.com", "https://h/?q"]
+)
+def test_a_server_is_reached_by_https(write: Write, url: str) -> None:
+    write(f'[server]\nurl = "{url}"\n')
+    with pytest.raises(UsageError, match="https://HOST") as caught:
+        load()
+    assert "line 2" in caught.value.message
+
+
+def test_a_server(write: Write) -> None:
+    config = write('[server]\nurl = "http://127.0.0.1:8433/"\nca_file = "ca.pem"\nsync = false\n')
+    server = load().server
+    assert (server.url, server.ca_file, server.sync) == ("http://127.0.0.1:8433", config.parent / "ca.pem", "off")

@@ -1,0 +1,1 @@
+"""Ledgers of brokers, kept a second time: enrolment, batches, and the witness that cosigns their checkpoints."""
