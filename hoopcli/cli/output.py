@@ -10,40 +10,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hoopcli.errors import HoopError
+from hoopcli.model.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 _PIPED = 1_000
-_HIDDEN = {ord(c) for c in "\u061c\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"}
-_STEERING = frozenset(
-    {
-        *range(0x80, 0xA0),
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-        0x2028,
-        0x2029,
-        *_HIDDEN,
-        *range(0xD800, 0xE000),
-    }
-)
-_VISIBLE = {code: f"\\u{code:04x}" for code in _STEERING} | {
-    **{code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"},
-    0x7F: "\u2421",
-}
 
-
-def safe(text: str) -> str:
-    """Text of others made harmless: escape codes and other controls become visible signs (ESC as ␛).
-
-    Line feeds and tabs stay. Marks that reorder or hide text are shown by their code.
-    """
-    return text.translate(_VISIBLE)
-
-
-def safe_line(text: str) -> str:
-    """The same on one line."""
-    return safe(text).replace("\n", "␊").replace("\t", " ")
+safe = visible
+safe_line = visible_line
 
 
 def console(*, stderr: bool = False) -> Console:
