@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hoopcli.errors import UsageError
+from hoopcli.server.channels.settings import ChannelSettings
 from hoopcli.server.database import sqlite_url
 from hoopcli.settings.files import nearest, read_file
 from hoopcli.settings.model import Reference, config_dir
@@ -40,6 +41,7 @@ class ServerSettings(BaseSettings):
     tls_key: Path | None = None
     body_limit: int = Field(256 << 20, ge=1 << 20)
     silent_after: float = Field(300.0, gt=0)
+    channels: tuple[ChannelSettings, ...] = ()
 
     @field_validator(*_PATHS)
     @classmethod

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 
-from anyio import to_thread
-
-from hoopcli.errors import DeniedError, UsageError
+from hoopcli.errors import DeniedError
 from hoopcli.model.access import Principal, PrincipalKind
 from hoopcli.model.approval import Binding, Question
 from hoopcli.model.decision import Approve
@@ -17,7 +15,9 @@ from hoopcli.server.approvals import listing, store
 from hoopcli.server.approvals.held import Held, load
 from hoopcli.server.approvals.listing import Event, Like, Sight
 from hoopcli.server.approvals.store import Verdict
+from hoopcli.server.approvals.waits import until
 from hoopcli.server.channels.outbox import enqueue
+from hoopcli.server.problems import not_found
 from hoopcli.server.services import Services
 
 #: Wake topics: one request by its id, and the list of those that wait, of which there is one.
@@ -48,6 +48,11 @@ class Background:
     like: Like
     refusal: str  # why this person cannot answer it; empty if they can
 
+    @property
+    def tag(self) -> str:
+        """Another one if it has changed."""
+        return f"{self.held.request.state}-{len(self.events)}"
+
 
 class Desk:
     """The approvals of one server, by its services."""
@@ -75,7 +80,7 @@ class Desk:
         return held
 
     def answer(self, caller: Caller, identity: str, verdict: Verdict) -> Held:
-        """Answer a request. Raises DeniedError, UsageError."""
+        """Answer a request. Raises DeniedError, Problem, UsageError."""
         held = self.get(caller, identity)
         self._allow(caller, "approvals:answer", held)
         own_agents = self._own_agents(caller, held)
@@ -86,7 +91,7 @@ class Desk:
         return held
 
     def use(self, caller: Caller, identity: str, binding: Binding) -> tuple[Held, bool]:
-        """Take one use of it. Raises UsageError."""
+        """Take one use of it. Raises Problem."""
         with self._database.write() as connection:
             held, granted = store.use(connection, identity, caller.principal.subject, binding, self.now)
         if granted:
@@ -94,25 +99,25 @@ class Desk:
         return self._seen(caller, held), granted
 
     def withdraw(self, caller: Caller, identity: str) -> Held:
-        """The client stopped waiting. Raises UsageError."""
+        """The client stopped waiting. Raises Problem."""
         with self._database.write() as connection:
             held = store.withdraw(connection, identity, caller.principal.subject, self.now)
         self._changed(identity)
         return held
 
     def get(self, caller: Caller, identity: str) -> Held:
-        """A request that this person may see. Raises UsageError as if there was none."""
+        """A request that this person may see. Raises Problem as if there was none."""
         with self._database.read() as connection:
             held = load(connection, identity, self.now)
         return self._seen(caller, held)
 
     def load(self, identity: str) -> Held:
-        """A request, for the server itself. Raises UsageError."""
+        """A request, for the server itself. Raises Problem."""
         with self._database.read() as connection:
             return load(connection, identity, self.now)
 
     def background(self, caller: Caller, identity: str) -> Background:
-        """A request with all that an approver wants to know. Raises UsageError."""
+        """A request with all that an approver wants to know. Raises Problem."""
         held = self.get(caller, identity)
         with self._database.read() as connection:
             events, like = listing.events(connection, identity), listing.alike(connection, held, self.now)
@@ -133,34 +138,36 @@ class Desk:
             return listing.settled(connection, sight, self.now, limit=limit)
 
     async def wait(self, caller: Caller, identity: str, seconds: float) -> Held:
-        """A request once it no longer waits, or as it is after so long. Holds no thread. Raises UsageError."""
-        end = asyncio.get_running_loop().time() + seconds
-        while True:
-            woken = asyncio.ensure_future(self._services.wake.wait(REQUEST, identity, seconds))
-            try:
-                await asyncio.sleep(0)  # it listens before the request is read: nothing is missed in between
-                held = await to_thread.run_sync(self.get, caller, identity)
-                left = min(end - asyncio.get_running_loop().time(), held.request.expires - self.now)
-                if not held.waits or left <= 0:
-                    return held
-                await asyncio.wait([woken], timeout=left)
-            finally:
-                woken.cancel()
+        """A request once it no longer waits, or as it is after so long. Raises Problem."""
+        return await until(
+            self._services.wake,
+            (REQUEST, identity),
+            partial(self.get, caller, identity),
+            lambda held: not held.waits,
+            seconds,
+            lambda held: held.request.expires - self.now,
+        )
+
+    async def background_after(self, caller: Caller, identity: str, seen: str, seconds: float) -> Background:
+        """A request with its background as soon as that differs from what was seen, or after so long."""
+        return await until(
+            self._services.wake,
+            (REQUEST, identity),
+            partial(self.background, caller, identity),
+            lambda background: background.tag != seen,
+            seconds,
+            lambda background: background.held.request.expires - self.now if background.held.waits else seconds,
+        )
 
     async def inbox_after(self, caller: Caller, seen: str, seconds: float) -> Page:
-        """What waits, as soon as it differs from what was seen, or as it is after so long. Holds no thread."""
-        end = asyncio.get_running_loop().time() + seconds
-        while True:
-            woken = asyncio.ensure_future(self._services.wake.wait(INBOX, EVERYTHING, seconds))
-            try:
-                await asyncio.sleep(0)
-                page = await to_thread.run_sync(self.inbox, caller)
-                left = end - asyncio.get_running_loop().time()
-                if page.tag != seen or left <= 0:
-                    return page
-                await asyncio.wait([woken], timeout=left)
-            finally:
-                woken.cancel()
+        """What waits, as soon as it differs from what was seen, or as it is after so long."""
+        return await until(
+            self._services.wake,
+            (INBOX, EVERYTHING),
+            partial(self.inbox, caller),
+            lambda page: page.tag != seen,
+            seconds,
+        )
 
     async def inbox_changed(self, seconds: float) -> None:
         """Return once the list of what waits has changed, or after so long."""
@@ -186,7 +193,7 @@ class Desk:
 
     def _seen(self, caller: Caller, held: Held) -> Held:
         if not self._sight(caller, [held.request.binding.connection]).sees(held):
-            raise UsageError(f"there is no approval request {held.request.id!r}", "run: hoop approvals ls")
+            raise not_found(f"there is no approval request {held.request.id!r}", "run: hoop approvals ls")
         return held
 
     def _sight(self, caller: Caller, connections: list[str]) -> Sight:

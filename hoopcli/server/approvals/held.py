@@ -12,10 +12,10 @@ import rfc8785
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import RowMapping
 
-from hoopcli.errors import UsageError
 from hoopcli.model.access import PrincipalKind
 from hoopcli.model.approval import Answer, Binding, Question, Request, State, state_of
 from hoopcli.model.decision import Action, Approve
+from hoopcli.server.problems import not_found
 from hoopcli.server.tables import approvals as tables
 
 _REQUEST = tables.requests.c
@@ -45,11 +45,11 @@ def bound(asked_by: str, binding: Binding, terms: Approve) -> str:
 
 
 def load(connection: Connection, identity: str, now: float, *, lock: bool = False) -> Held:
-    """One request, locked until the transaction ends if asked for. Raises UsageError if there is none."""
+    """One request, locked until the transaction ends if asked for. Raises Problem if there is none."""
     query = select(tables.requests).where(_REQUEST.id == identity)
     row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
-        raise UsageError(f"there is no approval request {identity!r}", "run: hoop approvals ls")
+        raise not_found(f"there is no approval request {identity!r}", "run: hoop approvals ls")
     return held([row], connection, now)[0]
 
 

@@ -20,6 +20,7 @@ from hoopcli.model.access import Principal, PrincipalKind
 from hoopcli.model.approval import Binding, Question, State, check_approver
 from hoopcli.model.decision import Approve
 from hoopcli.server.approvals.held import Held, bound, load
+from hoopcli.server.problems import Problem, not_found
 from hoopcli.server.tables import approvals as tables
 
 SESSION_LIMIT = 100
@@ -71,15 +72,16 @@ def answer(
 
     Raises:
         DeniedError: this person may not.
-        UsageError: it is not there, no longer waits, or this person has answered it already.
+        Problem: it is not there, no longer waits, or this person has answered it already.
+        UsageError: it would grant more than the policy does.
     """
     held = load(connection, identity, now, lock=True)
     request = held.request
     check_answerer(held, approver, own_agents=own_agents)
     if not held.waits:
-        raise UsageError(f"request {identity} is {request.state} already", "run: hoop approvals ls")
+        raise Problem(409, "answered", f"request {identity} is {request.state} already", "run: hoop approvals ls")
     if any(a.approver == approver.subject for a in request.answers):
-        raise UsageError(f"{approver.subject} has answered request {identity} already")
+        raise Problem(409, "answered", f"{approver.subject} has answered request {identity} already")
     _check_terms(verdict, held, now)
     connection.execute(
         insert(tables.answers).values(
@@ -108,7 +110,7 @@ def check_answerer(held: Held, person: Principal, *, own_agents: bool) -> None:
 
 
 def use(connection: Connection, identity: str, asked_by: str, binding: Binding, now: float) -> tuple[Held, bool]:
-    """Take one use. False if it is not approved for exactly this asker and binding. Raises UsageError."""
+    """Take one use. False if it is not approved for exactly this asker and binding. Raises Problem."""
     held = load(connection, identity, now, lock=True)
     request = held.request
     if request.state is not State.APPROVED or request.binding != binding or held.asked_by != asked_by:
@@ -119,10 +121,10 @@ def use(connection: Connection, identity: str, asked_by: str, binding: Binding, 
 
 
 def withdraw(connection: Connection, identity: str, asked_by: str, now: float) -> Held:
-    """Note that the client stopped waiting. Raises UsageError if this asker has no such request."""
+    """Note that the client stopped waiting. Raises Problem if this asker has no such request."""
     held = load(connection, identity, now, lock=True)
     if held.asked_by != asked_by:
-        raise UsageError(f"there is no approval request {identity!r}")
+        raise not_found(f"there is no approval request {identity!r}")
     if held.waits and held.request.withdrawn is None:
         connection.execute(update(tables.requests).where(_REQUEST.id == identity).values(withdrawn=now))
         note(connection, identity, "withdrawn", asked_by, "", now)

@@ -19,6 +19,7 @@ from hoopcli.server.approvals import listing, store
 from hoopcli.server.approvals.held import Held, load
 from hoopcli.server.approvals.listing import Sight
 from hoopcli.server.approvals.store import Verdict
+from hoopcli.server.problems import Problem
 from hoopcli.server.tables import approvals as tables
 
 OMAR, CLAIRE = "omar@example.com", "agent:claire"
@@ -116,7 +117,7 @@ def test_the_next_identical_try_finds_its_approval_from_another_session(db: Conn
 
 def test_who_hangs_up_is_shown_until_they_ask_again(db: Connection) -> None:
     identity = ask(db).request.id
-    with pytest.raises(UsageError):
+    with pytest.raises(Problem):
         store.withdraw(db, identity, "mallory@example.com", NOW)
     assert store.withdraw(db, identity, OMAR, NOW + 5).request.withdrawn == NOW + 5
     assert store.withdraw(db, identity, OMAR, NOW + 6).request.withdrawn == NOW + 5
@@ -129,7 +130,7 @@ def test_it_expires_absolutely_also_once_approved(db: Connection) -> None:
     store.answer(db, approved.request.id, DBA, YES, NOW)
     assert load(db, waiting.request.id, LATER).request.state is State.EXPIRED
     assert store.use(db, approved.request.id, OMAR, approved.request.binding, LATER)[1] is False
-    with pytest.raises(UsageError, match="expired already"):
+    with pytest.raises(Problem, match="expired already"):
         store.answer(db, waiting.request.id, DBA, YES, LATER)
     assert ask(db, now=LATER).request.id != waiting.request.id
     assert store.expire(db, LATER) == [approved.request.id]
@@ -140,7 +141,7 @@ def test_one_no_is_a_no_and_a_count_needs_different_people(db: Connection) -> No
     two = replace(TERMS, count=2)
     identity = ask(db, terms=two).request.id
     assert store.answer(db, identity, DBA, YES, NOW).request.state is State.WAITING
-    with pytest.raises(UsageError, match="has answered"):
+    with pytest.raises(Problem, match="has answered"):
         store.answer(db, identity, DBA, YES, NOW)
     assert store.answer(db, identity, PIET, NO, NOW).request.state is State.DENIED
     assert store.use(db, identity, OMAR, BINDING, NOW)[1] is False
@@ -258,5 +259,5 @@ def test_what_became_of_others_alike(db: Connection) -> None:
 
 
 def test_what_is_not_there(db: Connection) -> None:
-    with pytest.raises(UsageError, match="no approval request"):
+    with pytest.raises(Problem, match="no approval request"):
         load(db, "nope", NOW)
