@@ -28,13 +28,15 @@ class Upstream:
     """The connection to the upstream.
 
     ``open`` tells whether it stands. It serves another request only after one that went and was answered to its end;
-    in any other state the next answer on it could be that of the last request.
+    in any other state the next answer on it could be that of the last request. ``server_name`` is what its certificate
+    must name, where that is not the host.
     """
 
-    def __init__(self, host: str, port: int, tls: TlsContexts | None) -> None:
+    def __init__(self, host: str, port: int, tls: TlsContexts | None, server_name: str = "") -> None:
         self._host = host
         self._port = port
         self._tls = tls
+        self._server_name = server_name or host
         self.link = Link(Peer.UPSTREAM)
         self.open = False
         self._kept = False
@@ -79,7 +81,7 @@ class Upstream:
                 raise ProtocolError(f"unexpected {type(event).__name__} while connecting")
         self.link = Link(Peer.UPSTREAM)
         if self._tls is not None:
-            channel = TlsChannel(self._tls(TLS), server_side=False, server_hostname=self._host)
+            channel = TlsChannel(self._tls(TLS), server_side=False, server_hostname=self._server_name)
             with _blamed():
                 yield from self.link.secure(channel)
         if self.link.buffer:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hoopcli.errors import UsageError
+from hoopcli.identity.clusters import ClusterUsers
 from hoopcli.identity.flows import Tell, flow_for
 from hoopcli.identity.keyrings import Keyring
 from hoopcli.identity.secrets import resolve
@@ -18,8 +19,12 @@ from hoopcli.model.access import Connection
 from hoopcli.sansio.events import Credential
 from hoopcli.settings.secret import parse_reference
 
-#: Ways to prove oneself that need a secret and no user's name: a storage account's key, a shared access signature.
-_BARE_SECRETS = frozenset({"key", "sas"})
+#: Ways to prove oneself that need a secret and no user's name: an account's key, a shared access signature, a token.
+_BARE_SECRETS = frozenset({"key", "sas", "token"})
+#: Ways that a kubeconfig or a pod's service account opens.
+_CLUSTER = frozenset({"kubeconfig", "in_cluster"})
+#: What is proved without a credential of its own: by the certificate of the TLS connection, or not at all.
+_NOTHING = frozenset({"certificate", "none"})
 
 
 class Credentials:
@@ -42,6 +47,7 @@ class Credentials:
         self._environ = environ
         self._http = http
         self._sources: dict[str, TokenSource] = {}
+        self._clusters = ClusterUsers(now, environ)
 
     async def get(self, connection: Connection, resource: str, fresh: bool) -> Credential:
         """A credential that is valid now: its kind is ``token``, ``password``, ``key``, ``sas`` or ``none``.
@@ -59,10 +65,13 @@ class Credentials:
             return Credential("password", await in_thread(lambda: self._secret(connection)), user)
         if auth in _BARE_SECRETS:
             return Credential(auth, await in_thread(lambda: self._secret(connection)))
-        if auth == "none":
+        if auth in _CLUSTER:
+            return await in_thread(lambda: self._clusters.get(connection.options, fresh=fresh))
+        if auth in _NOTHING:
             return Credential("none", "")
         raise UsageError(
-            f"the connection {connection.name} has auth = {auth!r}", "use entra, password, key, sas or none"
+            f"the connection {connection.name} has auth = {auth!r}",
+            "use entra, password, key, sas, token, kubeconfig, in_cluster, certificate or none",
         )
 
     def _source(self, connection: Connection) -> TokenSource:

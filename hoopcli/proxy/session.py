@@ -7,7 +7,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -96,7 +96,7 @@ class _Connection:
     async def credential(self, resource: str, *, fresh: bool) -> CredentialGranted | CredentialRefused:
         host = self._host
         try:
-            return CredentialGranted(await host.services.credentials.get(host.session.connection, resource, fresh))
+            return CredentialGranted(await host.services.credentials.get(host.upstream, resource, fresh))
         except HoopError as error:
             return CredentialRefused(error.message, error.hint)
 
@@ -125,6 +125,8 @@ class _Host:
         self, connector: Connector, session: Session, target: Target, services: Services, identity: LoopbackIdentity
     ) -> None:
         self.session = session
+        #: The connection as it leads upstream, with what the connector found out of it; it is not recorded.
+        self.upstream = replace(session.connection, options={**target.options, "auth": target.auth})
         self.services = services
         self.journal = Journal(services.ledger, session, _redactor(services.masking_key))
         self.enforcement = Enforcement(
