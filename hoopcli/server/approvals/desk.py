@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+
+from anyio import to_thread
+from fastapi import Request
 
 from hoopcli.errors import DeniedError
 from hoopcli.model.access import Principal, PrincipalKind
@@ -15,9 +19,9 @@ from hoopcli.server.approvals import listing, store
 from hoopcli.server.approvals.held import Held, load
 from hoopcli.server.approvals.listing import Event, Like, Sight
 from hoopcli.server.approvals.store import Verdict
-from hoopcli.server.approvals.waits import until
+from hoopcli.server.approvals.waits import GoneError, until
 from hoopcli.server.channels.outbox import enqueue
-from hoopcli.server.problems import not_found
+from hoopcli.server.problems import Problem, not_found
 from hoopcli.server.services import Services
 
 #: Wake topics: one request by its id, and the list of those that wait, of which there is one.
@@ -137,18 +141,29 @@ class Desk:
             sight = self._sight(caller, listing.connections(connection))
             return listing.settled(connection, sight, self.now, limit=limit)
 
-    async def wait(self, caller: Caller, identity: str, seconds: float) -> Held:
-        """A request once it no longer waits, or as it is after so long. Raises Problem."""
-        return await until(
-            self._services.wake,
-            (REQUEST, identity),
-            partial(self.get, caller, identity),
-            lambda held: not held.waits,
-            seconds,
-            lambda held: held.request.expires - self.now,
-        )
+    async def wait(self, caller: Caller, identity: str, seconds: float, request: Request) -> Held:
+        """A request once it no longer waits, or as it is after so long. Raises Problem.
 
-    async def background_after(self, caller: Caller, identity: str, seen: str, seconds: float) -> Background:
+        Its asker who hangs up meanwhile has withdrawn, and who comes back waits again.
+        """
+        try:
+            return await until(
+                self._services.wake,
+                (REQUEST, identity),
+                partial(self._returned, caller, identity),
+                lambda held: not held.waits,
+                seconds,
+                ends_in=lambda held: held.request.expires - self.now,
+                request=request,
+            )
+        except GoneError:
+            with suppress(Problem):  # it is somebody else's
+                await to_thread.run_sync(self.withdraw, caller, identity)
+            raise
+
+    async def background_after(
+        self, caller: Caller, identity: str, seen: str, seconds: float, request: Request
+    ) -> Background:
         """A request with its background as soon as that differs from what was seen, or after so long."""
         return await until(
             self._services.wake,
@@ -156,10 +171,11 @@ class Desk:
             partial(self.background, caller, identity),
             lambda background: background.tag != seen,
             seconds,
-            lambda background: background.held.request.expires - self.now if background.held.waits else seconds,
+            ends_in=lambda background: background.held.request.expires - self.now if background.held.waits else seconds,
+            request=request,
         )
 
-    async def inbox_after(self, caller: Caller, seen: str, seconds: float) -> Page:
+    async def inbox_after(self, caller: Caller, seen: str, seconds: float, request: Request) -> Page:
         """What waits, as soon as it differs from what was seen, or as it is after so long."""
         return await until(
             self._services.wake,
@@ -167,6 +183,7 @@ class Desk:
             partial(self.inbox, caller),
             lambda page: page.tag != seen,
             seconds,
+            request=request,
         )
 
     async def inbox_changed(self, seconds: float) -> None:
@@ -190,6 +207,16 @@ class Desk:
         if identity is not None:
             self._services.wake.notify(REQUEST, identity)
         self._services.wake.notify(INBOX, EVERYTHING)
+
+    def _returned(self, caller: Caller, identity: str) -> Held:
+        """A request; if its asker had gone, they wait again."""
+        held = self.get(caller, identity)
+        if held.request.withdrawn is None or held.asked_by != caller.principal.subject:
+            return held
+        with self._database.write() as connection:
+            held = store.come_back(connection, identity, self.now)
+        self._services.wake.notify(INBOX, EVERYTHING)
+        return held
 
     def _seen(self, caller: Caller, held: Held) -> Held:
         if not self._sight(caller, [held.request.binding.connection]).sees(held):

@@ -41,6 +41,7 @@ def ask(body: Ask, who: Who, approvals: AtDesk) -> RequestDocument:
 async def ls(
     who: Who,
     approvals: AtDesk,
+    request: Request,
     skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = PAGE,
     seen: Annotated[str | None, Query(max_length=64)] = None,
@@ -48,7 +49,7 @@ async def ls(
 ) -> Requests:
     """What waits and the caller may see, oldest first. With the ``tag`` of what was seen, as soon as it has changed."""
     if seen is not None:
-        page = await approvals.inbox_after(who, seen, seconds)
+        page = await approvals.inbox_after(who, seen, seconds, request)
     else:
         page = await to_thread.run_sync(partial(approvals.inbox, who, skip=skip, limit=limit))
     return Requests(requests=[_shown(approvals, held) for held in page.requests], total=page.total, tag=page.tag)
@@ -62,10 +63,14 @@ def show(identity: Id, who: Who, approvals: AtDesk) -> RequestDocument:
 
 @router.get("/{identity}/wait")
 async def wait(
-    identity: Id, who: Who, approvals: AtDesk, seconds: Annotated[float, Query(ge=0, le=LONGEST_POLL)] = 25
+    identity: Id,
+    who: Who,
+    approvals: AtDesk,
+    request: Request,
+    seconds: Annotated[float, Query(ge=0, le=LONGEST_POLL)] = 25,
 ) -> RequestDocument:
     """One request as soon as it no longer waits, or as it is after so many seconds."""
-    return _shown(approvals, await approvals.wait(who, identity, seconds))
+    return _shown(approvals, await approvals.wait(who, identity, seconds, request))
 
 
 @router.post("/{identity}/answer")

@@ -55,8 +55,13 @@ def ask(connection: Connection, asked_by: str, question: Question, terms: Approv
             note(connection, known, "asked", asked_by, "", now)
             return load(connection, known, now), True
         known = connection.execute(_open(same)).scalar_one()  # another replica was first
-    connection.execute(update(tables.requests).where(_REQUEST.id == known).values(withdrawn=None))
-    return load(connection, known, now), False
+    return come_back(connection, known, now), False
+
+
+def come_back(connection: Connection, identity: str, now: float) -> Held:
+    """The client that had gone waits again."""
+    connection.execute(update(tables.requests).where(_REQUEST.id == identity).values(withdrawn=None))
+    return load(connection, identity, now)
 
 
 def answer(

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from anyio import to_thread
+from fastapi import Request
 
+from hoopcli.server.problems import Problem
 from hoopcli.server.wake import Wake
 
 T = TypeVar("T")
+
+
+class GoneError(Problem):
+    """Whoever waited has hung up; nobody reads the answer."""
+
+    def __init__(self) -> None:
+        super().__init__(408, "gone", "whoever waited has hung up")
 
 
 async def until(
@@ -19,18 +28,44 @@ async def until(
     read: Callable[[], T],
     enough: Callable[[T], bool],
     seconds: float,
+    *,
     ends_in: Callable[[T], float] = lambda _: float("inf"),
+    request: Request,
 ) -> T:
     """What ``read`` gives as soon as it is enough, or after so long. ``read`` runs in a thread, once a notification.
 
     ``ends_in`` says after how many seconds it changes by itself. It listens before it reads: no change is missed.
+
+    Raises:
+        GoneError: the peer of ``request`` hung up meanwhile.
     """
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
-    with wake.subscribed(*subject) as ticket:
-        while True:
-            value = await to_thread.run_sync(read)
-            left = min(end - clock(), ends_in(value))
-            if enough(value) or left <= 0:
-                return value
-            await ticket.wait(left)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        with wake.subscribed(*subject) as ticket:
+            while True:
+                value = await to_thread.run_sync(read)
+                left = min(end - clock(), ends_in(value))
+                if enough(value) or left <= 0:
+                    return value
+                await _either(ticket.wait(left), gone)
+    finally:
+        gone.cancel()
+
+
+async def _either(woken: Coroutine[Any, Any, bool], gone: asyncio.Future[None]) -> None:
+    waking = asyncio.ensure_future(woken)
+    either: set[asyncio.Future[Any]] = {waking, gone}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waking.cancel()
+    if gone.done():
+        raise GoneError
+
+
+async def _gone(request: Request) -> None:
+    """Return when the peer hangs up; a GET has no body that could come before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

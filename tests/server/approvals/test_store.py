@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, func, select
 
 from hoopcli.errors import DeniedError, UsageError
 from hoopcli.model.access import Principal, PrincipalKind
@@ -19,8 +18,10 @@ from hoopcli.server.approvals import listing, store
 from hoopcli.server.approvals.held import Held, load
 from hoopcli.server.approvals.listing import Sight
 from hoopcli.server.approvals.store import Verdict
+from hoopcli.server.database import Database, sqlite_url
 from hoopcli.server.problems import Problem
 from hoopcli.server.tables import approvals as tables
+from tests.support.postgres import postgres
 
 OMAR, CLAIRE = "omar@example.com", "agent:claire"
 BINDING = Binding(CLAIRE, "azure-sql", "ddl-needs-a-human", "d1" * 32)
@@ -36,23 +37,27 @@ NOW = 1_772_355_600.0
 LATER = NOW + 15 * 60
 
 
-def sqlite_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = sqlite_url(tmp_path_factory.mktemp("store") / "server.db")
+        else:
+            url = stack.enter_context(postgres())
+        database = stack.enter_context(closing(Database.open(url)))
+        tables.metadata.create_all(database.engine)
+        yield database
 
-    @event.listens_for(engine, "connect")
-    def _keys(raw: Any, _record: object) -> None:
-        raw.execute("PRAGMA foreign_keys=ON")
 
-    tables.metadata.create_all(engine)
-    return engine
+class UndoError(Exception):
+    """Raised to leave nothing behind."""
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Connection]:
-    engine = sqlite_engine(tmp_path / "server.db")
-    with engine.begin() as connection:
+def db(database: Database) -> Iterator[Connection]:
+    with suppress(UndoError), database.write() as connection:
         yield connection
-    engine.dispose()
+        raise UndoError
 
 
 def ask(

@@ -1,0 +1,44 @@
+"""The few files that pages load. Their addresses hold a digest, so that browsers keep them for good."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+_TYPES: Final = {
+    "hoop.css": "text/css; charset=utf-8",
+    "hoop.js": "text/javascript; charset=utf-8",
+    "htmx.min.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+@cache
+def _content(name: str) -> bytes:
+    return files("hoopcli.server.pages").joinpath("static", name).read_bytes()
+
+
+@cache
+def versioned(name: str) -> str:
+    """The address of a file."""
+    return f"/static/{hashlib.sha256(_content(name)).hexdigest()[:12]}/{name}"
+
+
+@router.get("/static/{version}/{name}")
+def static(version: str, name: str) -> Response:
+    """One of the files, in the version that a page named."""
+    if name not in _TYPES or versioned(name) != f"/static/{version}/{name}":
+        return Response(status_code=404)
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Security-Policy": "default-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(_content(name), media_type=_TYPES[name], headers=headers)

@@ -1,0 +1,146 @@
+"""A server with approvals and pages, over real sockets. Who calls is said in a header: sign-in has tests of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI, Request
+
+from hoopcli.errors import NotSignedInError, UpstreamError
+from hoopcli.ledger.note import Cosigner
+from hoopcli.model.access import Principal, PrincipalKind
+from hoopcli.model.approval import Binding, Question
+from hoopcli.model.decision import Action, Approve
+from hoopcli.policy.document import load
+from hoopcli.policy.engine import Engine
+from hoopcli.server.access import Caller, caller
+from hoopcli.server.app import create_app
+from hoopcli.server.approvals import routes
+from hoopcli.server.config import ServerSettings
+from hoopcli.server.database import Database
+from hoopcli.server.pages import inbox, signin, static
+from hoopcli.server.services import Services, utc_now
+from hoopcli.server.tables import approvals as tables
+from hoopcli.server.tables import browsers
+from hoopcli.server.wake import Wake
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
+
+POLICY = """
+version: 1
+rules:
+  - id: dbas-answer
+    effect: allow
+    principals: {groups: [dba]}
+    verbs: ["approvals:answer"]
+    resources: ["azure-*"]
+  - id: auditors-read
+    effect: allow
+    principals: {groups: [audit]}
+    verbs: ["approvals:read"]
+    resources: ["*"]
+"""
+OMAR = Principal("omar@example.com", name="Omar", groups=frozenset({"engineers"}))
+NADIA = Principal("nadia@example.com", name="Nadia", groups=frozenset({"dba"}))
+PIET = Principal("piet@example.com", name="Piet", groups=frozenset({"dba"}))
+EVE = Principal("eve@example.com", name="Eve", groups=frozenset({"sales"}))
+ADA = Principal("ada@example.com", name="Ada", groups=frozenset({"audit"}))
+PEOPLE = {person.subject: person for person in (OMAR, NADIA, PIET, EVE, ADA)}
+TERMS = Approve(groups=("dba",), expires=timedelta(minutes=15))
+QUESTION = Question(
+    Binding("agent:claire", "azure-sql", "ddl-needs-a-human", "ab" * 32), "s1", "DROP TABLE dbo.orders",
+    PrincipalKind.AGENT, OMAR.subject, "ticket 7", "sql", "text/plain", "ddl needs two people",
+    (Action("sql:drop", ("shop.dbo.orders",)),), {"filtered": False, "tables": ["shop.dbo.orders"]},
+)  # fmt: skip
+
+
+def question(digest: str = "ab", **changes: Any) -> Question:
+    """A question about other bytes, or changed otherwise."""
+    binding = replace(QUESTION.binding, digest=(digest * 64)[:64])
+    return replace(QUESTION, binding=binding, **changes)
+
+
+def by_header(request: Request) -> Caller:
+    """Whoever the header names, as the server would know them."""
+    subject = request.headers.get("x-subject", "")
+    person = PEOPLE.get(subject) or (Principal(subject) if subject.startswith("user") else None)
+    if person is None:
+        raise NotSignedInError("nobody is signed in", "run: hoop login")
+    return Caller(person, f"session of {subject}", datetime.now(UTC) + timedelta(hours=1), "thumbprint")
+
+
+class Signed:
+    """A person's session at a server."""
+
+    def __init__(self, url: str, person: Principal) -> None:
+        self.url = url
+        self.headers = {"x-subject": person.subject}
+
+    def request(self, method: str, path: str, *, json: Any = None) -> httpx.Response:
+        with httpx.Client(base_url=self.url, headers=self.headers, timeout=40, verify=False) as client:
+            return client.request(method, path, json=json)
+
+    async def arequest(self, method: str, path: str, *, json: Any = None) -> httpx.Response:
+        try:
+            async with httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=40, verify=False) as client:
+                return await client.request(method, path, json=json)
+        except httpx.HTTPError as error:
+            raise UpstreamError(f"the server cannot be reached ({type(error).__name__})") from error
+
+
+class Running:
+    """One replica."""
+
+    def __init__(self, services: Services, app: FastAPI, url: str) -> None:
+        self.services = services
+        self.app = app
+        self.url = url
+
+    def signed(self, person: Principal) -> Signed:
+        return Signed(self.url, person)
+
+
+def serves_approvals(services: Services) -> FastAPI:
+    """The app with the routes that are tested."""
+    app = create_app(services)
+    mounted = {getattr(route, "path", "") for route in app.routes}
+    for router in (routes.router, inbox.router, signin.api, signin.pages, static.router):
+        if not mounted.intersection(getattr(route, "path", "") for route in router.routes):
+            app.include_router(router)
+    app.dependency_overrides[caller] = by_header
+    return app
+
+
+@contextmanager
+def replica(
+    database_url: str, *, now: Callable[[], datetime] = utc_now, policy: str = POLICY, **settings: Any
+) -> Iterator[Running]:
+    """A server on a port of its own, until the block ends. The tables are made unless they are there."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    database = Database.open(database_url)
+    for metadata in (tables.metadata, browsers.metadata):
+        metadata.create_all(database.engine)
+    wake = Wake(database)
+    made = ServerSettings(public_url=url, **settings)
+    services = Services(made, database, wake, Engine(load(policy)), Cosigner.generate("server.example/witness"), now)
+    app = serves_approvals(services)
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name=f"replica {port}")
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        yield Running(services, app, url)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        wake.close()
+        database.close()
