@@ -15,6 +15,7 @@ from typing import Literal
 from hoopcli.cli import connectors
 from hoopcli.cli.workspace import Workspace
 from hoopcli.errors import HoopError
+from hoopcli.identity.clusters import check_plugin
 from hoopcli.settings.files import config_path
 from hoopcli.settings.model import Settings
 
@@ -140,9 +141,11 @@ def _reach(workspace: Workspace, name: str) -> Check:
     title = f"connection {name}"
     try:
         connector, connection = workspace.connector(name)
+        target = connector.target(connection)
+        if target.auth == "kubeconfig":
+            check_plugin(target.options)
     except HoopError as error:
         return Check(title, "failed", error.message, error.hint)
-    target = connector.target(connection)
     try:
         socket.create_connection((target.host, target.port), REACH_SECONDS).close()
     except OSError as error:

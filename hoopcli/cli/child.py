@@ -18,9 +18,12 @@ from hoopcli.settings.secret import Keeper, parse_reference
 GRACE_SECONDS = 5.0
 #: What proves this workload to Entra; the command must not have it.
 _FEDERATION = (
+    "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD",
+    "AAD_SERVICE_PRINCIPAL_CLIENT_SECRET",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
     "AZURE_CLIENT_SECRET",
     "AZURE_CLIENT_CERTIFICATE_PATH",
 )

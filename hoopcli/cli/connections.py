@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,10 +62,19 @@ def add(
     port: Annotated[int | None, typer.Option(help="Its port; the connector knows the usual one.")] = None,
     database: Annotated[str | None, typer.Option(help="The database to open.")] = None,
     account: Annotated[str | None, typer.Option(help="The storage account, for --kind blob.")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Its URL, where it is not in Azure's public cloud.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="The URL of an account or a cluster.")] = None,
+    context: Annotated[str | None, typer.Option(help="The context of the kubeconfig, for --kind kubectl.")] = None,
+    kubeconfig: Annotated[Path | None, typer.Option(help="The kubeconfig of the cluster, for --kind kubectl.")] = None,
+    impersonate: Annotated[
+        str | None, typer.Option(help="Have a cluster know who asks: no, user, or groups for both.")
+    ] = None,
     auth: Annotated[
-        str, typer.Option(help="How the broker proves itself: entra, password, key, sas or none.")
-    ] = "entra",
+        str | None,
+        typer.Option(
+            help="How the broker proves itself: entra, password, key, sas, token, kubeconfig, in_cluster, certificate"
+            " or none.",
+        ),
+    ] = None,
     user: Annotated[str | None, typer.Option(help="The user, for --auth password.")] = None,
     secret: Annotated[
         str | None,
@@ -82,7 +92,7 @@ def add(
     tenant: Annotated[str | None, typer.Option(help="The Entra tenant.")] = None,
     client_id: Annotated[str | None, typer.Option(help="The application or managed identity to sign in as.")] = None,
     certificate: Annotated[
-        Path | None, typer.Option(help="Certificate and key (PEM) for --flow client_credential.")
+        Path | None, typer.Option(help="Certificate and key (PEM) for --flow client_credential or --auth certificate.")
     ] = None,
     authority: Annotated[str | None, typer.Option(help="Another cloud's sign-in, e.g. a sovereign one.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for connectors with more options.")] = None,
@@ -104,6 +114,9 @@ def add(
         "database": database,
         "account": account,
         "endpoint": endpoint,
+        "context": context,
+        "kubeconfig": _kubeconfig(kubeconfig, named=context is not None),
+        "impersonate": impersonate,
         "auth": auth,
         "user": user,
         "secret": secret,
@@ -165,6 +178,14 @@ def _ask_password(name: str, *, replace: bool) -> str:
     return entry if password else ""
 
 
+def _kubeconfig(given: Path | None, *, named: bool) -> str | None:
+    """The kubeconfig that a context is of: a connection does not change with the environment it is used in."""
+    found = str(given) if given else os.environ.get("KUBECONFIG", "") if named else ""
+    if os.pathsep in found:
+        raise UsageError("KUBECONFIG names several files", "name the one that has the context with --kubeconfig")
+    return str(Path(found).expanduser().absolute()) if found else None
+
+
 def _pairs(texts: list[str]) -> dict[str, str]:
     pairs = {}
     for text in texts:
@@ -182,5 +203,5 @@ def _document(connection: Connection) -> dict[str, object]:
 def _row(connection: Connection) -> list[str]:
     options = connection.options
     server = f"{options['server']},{options['port']}" if {"server", "port"} <= set(options) else options.get("server")
-    parts = (options.get("endpoint"), options.get("account"), server, options.get("database"))
+    parts = (*map(options.get, ("endpoint", "context", "account")), server, options.get("database"))
     return [connection.name, connection.kind, " ".join(part for part in parts if part), options.get("auth", "")]

@@ -63,23 +63,32 @@ class ClusterUsers:
         return kept.token
 
 
-def program(plugin: Plugin, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The path of a plugin's program, None if it is not there. A name without a slash is looked up in ``PATH``."""
+def check_plugin(options: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> None:
+    """Check, without running it, that the plugin a kubeconfig names is there. Raises NotSignedInError, UsageError."""
+    plugin = of_options(options, environ).user.plugin
+    if plugin is not None:
+        _program(plugin, environ)
+
+
+def _program(plugin: Plugin, environ: Mapping[str, str]) -> str:
+    """The path of a plugin's program. A name without a slash is looked up in ``PATH``."""
+    if plugin.api_version not in _VERSIONS:
+        raise UsageError(f"the kubeconfig's plugin speaks {plugin.api_version}", f"use {_VERSIONS[0]}")
     if "/" in plugin.command:
-        path = plugin.base / plugin.command
-        return str(path) if os.access(path, os.X_OK) else None
-    return shutil.which(plugin.command, path=environ.get("PATH"))
-
-
-def _output(plugin: Plugin, context: Context, environ: Mapping[str, str]) -> bytes:
-    path = program(plugin, environ)
+        found = str(plugin.base / plugin.command)
+        path = found if os.access(found, os.X_OK) else None
+    else:
+        path = shutil.which(plugin.command, path=environ.get("PATH"))
     if path is None:
         raise NotSignedInError(
             f"the program {plugin.command!r} that the kubeconfig signs in with is not there",
             " ".join(plugin.install_hint.split()) or "install it",
         )
-    if plugin.api_version not in _VERSIONS:
-        raise UsageError(f"the kubeconfig's plugin speaks {plugin.api_version}", f"use {_VERSIONS[0]}")
+    return path
+
+
+def _output(plugin: Plugin, context: Context, environ: Mapping[str, str]) -> bytes:
+    path = _program(plugin, environ)
     asked = {**environ, **plugin.environment, "KUBERNETES_EXEC_INFO": json.dumps(_info(plugin, context))}
     try:
         done = subprocess.run(  # noqa: S603 - the user's own kubeconfig names it, and no shell reads it

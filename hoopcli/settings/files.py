@@ -35,7 +35,7 @@ PREFIX = "HOOP_"
 #: Variables that are not settings of the file: which file, who acts, how much an unexpected error says.
 OTHER_VARIABLES = ("CONFIG", "AGENT", "DEBUG", "SERVER_CONFIG")
 _PATH_KEYS = ("policy", "state_dir", "ledger")
-_CONNECTION_PATH_KEYS = ("ca_file", "certificate")
+_CONNECTION_PATH_KEYS = ("ca_file", "certificate", "kubeconfig")
 _SERVER_PATH_KEYS = ("ca_file",)
 _KEY_LINE = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 

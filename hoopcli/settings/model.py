@@ -53,6 +53,7 @@ def _yes_no(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Auth = Literal["entra", "password", "key", "sas", "token", "kubeconfig", "in_cluster", "certificate", "none"]
 YesNo = Annotated[Literal["yes", "no"], BeforeValidator(_yes_no)]
 Reference = Annotated[str, AfterValidator(_reference)]
 
@@ -82,7 +83,10 @@ class ConnectionSettings(BaseModel):
     database: str | None = None
     account: str | None = None
     endpoint: str | None = None
-    auth: Literal["entra", "password", "key", "sas", "none"] = "entra"
+    context: str | None = None
+    kubeconfig: Path | None = None
+    impersonate: Literal["no", "user", "groups"] | None = None
+    auth: Auth | None = None
     user: str | None = None
     secret: Reference | None = None
     encrypt: Literal["on", "strict", "off", "none"] | None = None
@@ -98,6 +102,7 @@ class ConnectionSettings(BaseModel):
     def connection(self, name: str) -> Connection:
         """The connection as the rest of hoop knows it: options are text, what is not set is left out."""
         values = self.model_dump(exclude={"kind", "options"}, exclude_none=True, mode="json")
+        values.setdefault("auth", "kubeconfig" if self.context or self.kubeconfig else "entra")
         return Connection(name, self.kind, {key: str(value) for key, value in values.items()} | self.options)
 
 
