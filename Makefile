@@ -71,6 +71,8 @@ fuzz: $(READY)
 lock:
 	uv pip compile --quiet --universal --all-extras --group dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --extra server --extra exec --extra parquet --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" pyproject.toml --constraints requirements.lock -o deploy/requirements.lock
 
 clean:
 	rm -rf $(VENV) $(NODE)/node_modules .coverage* htmlcov .mypy_cache .ruff_cache .hypothesis
