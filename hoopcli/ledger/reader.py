@@ -122,10 +122,10 @@ class Reader:
                 if record.body.get(member) == value:
                     yield record
 
-    def payload_rows(self) -> Iterator[PayloadRow]:
-        """Every payload in order of id, as stored."""
+    def payload_rows(self, start: int = 0) -> Iterator[PayloadRow]:
+        """Every payload from the id ``start`` on, in order of id, as stored."""
         with explained(self.path):
-            for row in self._db.execute("SELECT id, salt, content FROM payloads ORDER BY id"):
+            for row in self._db.execute("SELECT id, salt, content FROM payloads WHERE id >= ? ORDER BY id", (start,)):
                 yield PayloadRow(*row)
 
     def payload(self, index: int, reference: Reference) -> bytes | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +12,7 @@ from typing import Final
 
 from hoopcli.errors import LedgerError, UsageError
 from hoopcli.ledger import drafts, schema
+from hoopcli.ledger.files import replace_file
 from hoopcli.ledger.merkle import CompactRange, leaf_hash, tree_hash
 from hoopcli.ledger.note import Checkpoint, Signer, open_checkpoint
 from hoopcli.ledger.reader import Reader, checkpoint_file, explained, payload_id
@@ -109,7 +108,7 @@ class Ledger:
                 checkpoint = Checkpoint(self._signer.name, head.tree.size, head.tree.root())
                 if checkpoint.size and not self._is_signed(checkpoint.size):
                     note = str(self._signer.sign(str(checkpoint)))
-                    _replace_file(checkpoint_file(self._path), note)
+                    replace_file(checkpoint_file(self._path), note)
                     self._db.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (checkpoint.size, note))
                 self._db.execute("COMMIT")
             except BaseException:
@@ -233,28 +232,3 @@ class Ledger:
         self._db.execute("INSERT INTO payloads (id, salt, content) VALUES (-1, NULL, zeroblob(?))", (WAL_SIZE,))
         self._db.execute("ROLLBACK")
         self._db.execute("PRAGMA cache_size = -2000")
-
-
-def _replace_file(path: Path, text: str) -> None:
-    """Replace a file so that a crash leaves the old or the new one, whole."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise LedgerError(f"the checkpoint {path} cannot be written: {error}", "free some space on its disk") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there, and NTFS journals the rename
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -49,10 +49,21 @@ class _Item:
 
 
 class LedgerWriter:
-    """Appends for any number of threads and event loops. Owns its ledger, and closes it."""
+    """Appends for any number of threads and event loops. Owns its ledger, and closes it.
 
-    def __init__(self, ledger: Ledger, *, sign_seconds: float = SIGN_SECONDS, waiting: int = WAITING) -> None:
+    ``signed`` is called, in the writer's thread, after each checkpoint; it must return at once.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        sign_seconds: float = SIGN_SECONDS,
+        waiting: int = WAITING,
+        signed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._ledger = ledger
+        self._signed = signed
         self._sign_seconds = sign_seconds
         self._groups: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()
         self._held: list[_Item] = []  # lazy items that the thread has not been woken for
@@ -154,7 +165,7 @@ class LedgerWriter:
                 if items:
                     self._commit(items)
                 self._pay_debts(idle=not items)
-            self._attempt(self._ledger.sign)
+            self._sign()
         finally:
             self._ledger.close()
 
@@ -195,10 +206,16 @@ class LedgerWriter:
 
     def _pay_debts(self, *, idle: bool) -> None:
         if self._sign_at is not None and time.monotonic() >= self._sign_at:
-            _, error = self._attempt(self._ledger.sign)
+            error = self._sign()
             self._sign_at = time.monotonic() + self._sign_seconds if isinstance(error, LedgerBusyError) else None
         if self._ledger.untidy > (_TIDY_IDLE if idle else _TIDY_BUSY):
             self._attempt(self._ledger.tidy)
+
+    def _sign(self) -> LedgerError | None:
+        checkpoint, error = self._attempt(self._ledger.sign)
+        if checkpoint is not None:
+            self._signed()
+        return error
 
     def _attempt(self, work: Callable[[], T]) -> tuple[T | None, LedgerError | None]:
         """Do this unless the writer has failed; if it fails for good, refuse from now on."""

@@ -8,9 +8,24 @@ from fastapi import APIRouter, FastAPI
 
 from hoopcli import __version__
 from hoopcli.server import problems, telemetry
+from hoopcli.server.approvals import routes as approvals
+from hoopcli.server.limits import BodyLimits
+from hoopcli.server.observing import Observing
+from hoopcli.server.pages import inbox, signin, static
 from hoopcli.server.services import Services
+from hoopcli.server.sync import routes as ledgers
+from hoopcli.server.sync import witnessing
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (telemetry.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    telemetry.router,
+    ledgers.router,
+    witnessing.router,
+    approvals.router,
+    inbox.router,
+    signin.api,
+    signin.pages,
+    static.router,
+)
 """Every area of the server. A router's lifespan runs with the app's."""
 
 
@@ -19,6 +34,8 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="hoop server", version=__version__, docs_url=None, redoc_url=None)
     app.state.services = services
     problems.install(app)
+    app.add_middleware(BodyLimits, limit=services.settings.body_limit)
+    app.add_middleware(Observing, metrics=services.metrics)
     for router in ROUTERS:
         app.include_router(router)
     return app

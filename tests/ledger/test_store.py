@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hoopcli.errors import LedgerError, UsageError
-from hoopcli.ledger import schema, store
+from hoopcli.ledger import files, schema, store
 from hoopcli.ledger.drafts import ledger_note
 from hoopcli.ledger.merkle import consistency_proof, tree_hash, verify_consistency
 from hoopcli.ledger.note import Checkpoint, Signer, open_checkpoint
@@ -187,7 +187,7 @@ def test_a_checkpoint_that_cannot_be_written_is_not_signed(tmp_path: Path, monke
 
     with ledger(tmp_path) as opened:
         opened.append([NOTE])
-        monkeypatch.setattr(store.os, "fsync", full)
+        monkeypatch.setattr(files.os, "fsync", full)
         with pytest.raises(LedgerError, match="cannot be written"):
             opened.sign()
         monkeypatch.undo()

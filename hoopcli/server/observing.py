@@ -1,0 +1,46 @@
+"""One line and a few counters for each request: an id, the route and the status; never a query, a body or a token."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hoopcli.server.metrics import Metrics
+
+_log = structlog.get_logger("hoop.server")
+
+
+class Observing:
+    """Counts and logs what the app inside answers, and gives each answer the id of its line."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        identity, status, start = secrets.token_hex(8), 500, time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", identity.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.requests.labels(scope["method"] if route != "none" else "any", route, status).inc()
+            self._metrics.seconds.labels(scope["method"] if route != "none" else "any", route).observe(seconds)
+            _log.info(
+                "request", id=identity, method=scope["method"], route=route, status=status, seconds=round(seconds, 4)
+            )
+        return None

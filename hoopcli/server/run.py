@@ -1,0 +1,53 @@
+"""Running the app with uvicorn: one process, stopped gracefully by SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+import uvicorn
+
+from hoopcli.errors import UsageError
+from hoopcli.server.app import create_app
+from hoopcli.server.limits import PatientProtocol
+from hoopcli.server.services import Services
+
+BACKLOG: Final = 4096
+GRACE_SECONDS: Final = 10
+"""How long requests may go on after a signal; those that wait longer are cut, and their clients ask again."""
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long an idle connection is kept: a little longer than the longest poll."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one. Raises UsageError if it cannot be had."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UsageError(
+            f"port {port} on {host} cannot be opened: {error.strerror or error}", "choose another with --port"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def uvicorn_server(services: Services) -> uvicorn.Server:
+    """The server of an app over these services; ``run(sockets=[...])`` serves until it is stopped."""
+    settings = services.settings
+    config = uvicorn.Config(
+        create_app(services),
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
+    )
+    return uvicorn.Server(config)
