@@ -21,15 +21,12 @@ from hoopcli.model.approval import Binding, Question
 from hoopcli.model.decision import Action, Approve
 from hoopcli.policy.document import load
 from hoopcli.policy.engine import Engine
+from hoopcli.server import migrations
 from hoopcli.server.access import Caller, caller
 from hoopcli.server.app import create_app
-from hoopcli.server.approvals import routes
 from hoopcli.server.config import ServerSettings
 from hoopcli.server.database import Database
-from hoopcli.server.pages import inbox, signin, static
 from hoopcli.server.services import Services, utc_now
-from hoopcli.server.tables import approvals as tables
-from hoopcli.server.tables import browsers
 from hoopcli.server.wake import Wake
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
@@ -108,31 +105,20 @@ class Running:
         return Signed(self.url, person)
 
 
-def serves_approvals(services: Services) -> FastAPI:
-    """The app with the routes that are tested."""
-    app = create_app(services)
-    mounted = {getattr(route, "path", "") for route in app.routes}
-    for router in (routes.router, inbox.router, signin.api, signin.pages, static.router):
-        if not mounted.intersection(getattr(route, "path", "") for route in router.routes):
-            app.include_router(router)
-    app.dependency_overrides[caller] = by_header
-    return app
-
-
 @contextmanager
 def replica(
     database_url: str, *, now: Callable[[], datetime] = utc_now, policy: str = POLICY, **settings: Any
 ) -> Iterator[Running]:
-    """A server on a port of its own, until the block ends. The tables are made unless they are there."""
+    """A server on a port of its own, until the block ends. Its database is migrated."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     database = Database.open(database_url)
-    for metadata in (tables.metadata, browsers.metadata):
-        metadata.create_all(database.engine)
+    migrations.upgrade(database)
     wake = Wake(database)
     made = ServerSettings(public_url=url, **settings)
     services = Services(made, database, wake, Engine(load(policy)), Cosigner.generate("server.example/witness"), now)
-    app = serves_approvals(services)
+    app = create_app(services)
+    app.dependency_overrides[caller] = by_header
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name=f"replica {port}")
     thread.start()
