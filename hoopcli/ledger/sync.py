@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -129,17 +131,18 @@ class LedgerSync:
         """Send what is missing; the cosigned note of the last answer, or None if there is none."""
         idle = 0
         progress(size, checkpoint.size)
-        while idle < _TURNS:
-            answer = self._transport("POST", "/v1/ledgers/batches", _batch(reader, note, checkpoint, size), MEDIA_TYPE)
-            document = _stale(answer.document()) if answer.status == 409 else self._expect(answer)
-            before, size = size, _size(document)
-            if answer.status == 200 and size == checkpoint.size:
-                progress(size, size)
-                return document.get("checkpoint")
-            if size > checkpoint.size:
-                return None  # somebody else sends this ledger too, and is further: the next round finds all of it
-            idle += size <= before
-            progress(size, checkpoint.size)
+        with _Ahead(reader, note, checkpoint) as batches:
+            while idle < _TURNS:
+                answer = self._transport("POST", "/v1/ledgers/batches", batches.starting_at(size), MEDIA_TYPE)
+                document = _stale(answer.document()) if answer.status == 409 else self._expect(answer)
+                before, size = size, _size(document)
+                if answer.status == 200 and size == checkpoint.size:
+                    progress(size, size)
+                    return document.get("checkpoint")
+                if size > checkpoint.size:
+                    return None  # somebody else sends it too, and is further: the next round finds all of it
+                idle += size <= before
+                progress(size, checkpoint.size)
         raise UpstreamError("the server does not take this ledger's records any further", "run: hoop sync")
 
     def _believed(self, cosigned: object, checkpoint: Checkpoint, witness: Verifier) -> Receipt:
@@ -211,7 +214,31 @@ def _size(document: dict[str, Any]) -> int:
     return size
 
 
-def _batch(reader: Reader, note: str, checkpoint: Checkpoint, start: int) -> bytes:
+class _Ahead:
+    """Batches of one ledger, each made while the one before is on its way. All reading is in one thread at a time."""
+
+    def __init__(self, reader: Reader, note: str, checkpoint: Checkpoint) -> None:
+        self._make = partial(_batch, reader, note, checkpoint)
+        self._size = checkpoint.size
+        self._pool = ThreadPoolExecutor(1, "batches")
+        self._next: dict[int, Future[tuple[int, bytes]]] = {}
+
+    def starting_at(self, start: int) -> bytes:
+        """The batch whose first record is ``start``."""
+        future = self._next.pop(start, None) or self._pool.submit(self._make, start)
+        end, data = future.result()
+        self._next = {end: self._pool.submit(self._make, end)} if end < self._size else {}
+        return data
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _batch(reader: Reader, note: str, checkpoint: Checkpoint, start: int) -> tuple[int, bytes]:
+    """One batch: the index after its last record, and its bytes."""
     records, payloads = _contents(reader, start, checkpoint.size)
     end = start + len(records)
     batch = Batch(
@@ -223,7 +250,7 @@ def _batch(reader: Reader, note: str, checkpoint: Checkpoint, start: int) -> byt
         records=tuple(row.data for row in records),
         payloads=tuple(payloads),
     )
-    return encode(batch)
+    return end, encode(batch)
 
 
 def _contents(reader: Reader, start: int, end: int) -> tuple[list[StoredRecord], list[PayloadRow]]:

@@ -29,18 +29,18 @@ class ServerSettings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    port: int = Field(8433, ge=0, le=65535)
+    port: int = Field(default=8433, ge=0, le=65535)
     public_url: str = "http://127.0.0.1:8433"
     data_dir: Path = Field(default_factory=lambda: user_state_path("hoop", appauthor=False) / "server")
     database: str = ""
     database_password: Reference | None = None
     policy: Path = Field(default_factory=lambda: config_dir() / "policy.yaml")
-    witness_name: str = Field("hoop.example/witness", pattern=r"[^\s+]{1,200}")
+    witness_name: str = Field(default="hoop.example/witness", pattern=r"[^\s+]{1,200}")
     witness_key: Reference | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    body_limit: int = Field(256 << 20, ge=1 << 20)
-    silent_after: float = Field(300.0, gt=0)
+    body_limit: int = Field(default=256 << 20, ge=1 << 20)
+    silent_after: float = Field(default=300.0, gt=0)
     channels: tuple[ChannelSettings, ...] = ()
 
     @field_validator(*_PATHS)
