@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from anyio import to_thread
@@ -125,6 +125,8 @@ class Desk:
         held = self.get(caller, identity)
         with self._database.read() as connection:
             events, like = listing.events(connection, identity), listing.alike(connection, held, self.now)
+        sight = self._sight(caller, [held.request.binding.connection])
+        like = replace(like, last=[other for other in like.last if sight.sees(other)])
         return Background(held, events, like, self._refusal(caller, held))
 
     def inbox(self, caller: Caller, *, skip: int = 0, limit: int = listing.PAGE) -> Page:

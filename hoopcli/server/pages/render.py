@@ -31,7 +31,14 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        visible=visible, line=visible_line, excerpt=excerpt, time=shown_time, iso=iso, left=left, pretty=pretty
+        visible=visible,
+        line=visible_line,
+        excerpt=excerpt,
+        time=shown_time,
+        minute=minute,
+        iso=iso,
+        left=left,
+        pretty=pretty,
     )
     made.globals.update(static=versioned)
     return made
@@ -46,6 +53,11 @@ def excerpt(text: str, longest: int = 160) -> str:
 def shown_time(seconds: float) -> str:
     """A time for a person, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def minute(seconds: float) -> str:
+    """A time in a list."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def iso(seconds: float) -> str:
