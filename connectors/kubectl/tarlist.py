@@ -63,6 +63,11 @@ class TarList:
         self._extra: dict[str, str] = {}
         self._zeros = 0
 
+    @property
+    def readable(self) -> bool:
+        """Whether what has come so far is an archive."""
+        return not self._problem
+
     def feed(self, data: bytes) -> None:
         """Take a piece of the archive."""
         self._size += len(data)

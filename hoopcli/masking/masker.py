@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from typing import TypeVar
 
 from hoopcli.masking import numbers, secrets
 from hoopcli.masking.batch import mask_all
@@ -18,6 +19,8 @@ from hoopcli.masking.textfilter import TextFilter
 from hoopcli.model.decision import Mask
 
 __all__ = ["DETECTORS", "JSON_PATH", "Masking", "StreamMasker", "about", "could_mask", "names_column"]
+
+Stream = TypeVar("Stream")
 
 #: Every detector that a mask may name.
 DETECTORS = (*numbers.detectors(), *secrets.detectors())
@@ -126,6 +129,10 @@ class Masking:
     def stream(self) -> StreamMasker:
         """A masker for one text that comes in pieces."""
         return StreamMasker(self._watches, self._key)
+
+    def streamed_by(self, make: Callable[[Sequence[Watch], bytes], Stream]) -> Stream:
+        """A masker of one's own making for one text in pieces: it is given what to look for, and the key."""
+        return make(self._watches, self._key)
 
     def exact(self, mask: Mask, value: str, room: int) -> str:
         """The masked form of a value in exactly ``room`` bytes, all ASCII: filled with stars, redacted where NULL."""

@@ -73,6 +73,7 @@ class ChannelForward:
             case Reply(data):
                 moved.to_client.append(data)
             case Closed(code, reason):
+                moved.over = True
                 moved.to_upstream.append(self._upstream.close(code, reason))
 
     def from_upstream(self, data: bytes) -> Moved:
@@ -95,6 +96,7 @@ class ChannelForward:
             case Reply(data):
                 moved.to_upstream.append(data)
             case Closed(code, reason):
+                moved.over = True
                 moved.to_client.append(self._client.close(code, reason))
 
     def _greeted(self, channel: int, data: bytes) -> bytes:

@@ -14,7 +14,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from connectors.kubectl.streams.echo import MaskedBytes
-from connectors.kubectl.streams.events import Channel, Closed, Data, ErrorStatus, ExecEvent, HalfClosed, Reply, Resize
+from connectors.kubectl.streams.events import (
+    Channel,
+    Closed,
+    Data,
+    ErrorStatus,
+    ExecEvent,
+    HalfClosed,
+    Opened,
+    Reply,
+    Resize,
+)
 from connectors.kubectl.streams.moved import Moved
 from connectors.kubectl.streams.record import ExecRecord
 from hoopcli.errors import ProtocolError
@@ -40,9 +50,11 @@ class ExecCodec(Protocol):
 
 
 class ExecStream:
-    """One exec or attach. ``elapsed`` gives the seconds since it began; ``tty`` says whether it has a terminal.
+    """One exec or attach. ``elapsed`` gives the seconds since it began.
 
-    Output of a channel that ``maskers`` does not name passes as it is. ``detect`` masks the text of the final status.
+    ``tty`` says whether it has a terminal, ``stdin`` whether it takes input; from a client that sends some all the same
+    it is refused. Output of a channel that ``maskers`` does not name passes as it is. ``detect`` masks the text of the
+    final status.
     """
 
     def __init__(
@@ -55,6 +67,7 @@ class ExecStream:
         maskers: Mapping[Channel, MaskedBytes] | None = None,
         detect: Detect | None = None,
         tty: bool = False,
+        stdin: bool = True,
     ) -> None:
         self._client = client
         self._upstream = upstream
@@ -63,6 +76,7 @@ class ExecStream:
         self._maskers = maskers or {}
         self._detect = detect
         self._tty = tty
+        self._stdin = stdin
         self._due = False
         self._in_status: Counter[str] = Counter()
         self.status: ErrorStatus | None = None
@@ -90,10 +104,14 @@ class ExecStream:
             case Reply(data):
                 moved.to_client.append(data)
                 return
+            case Data(Channel.STDIN) | Opened(Channel.STDIN) if not self._stdin:
+                raise ProtocolError("the client sends input to a stream that it asked for without input")
             case Data(Channel.STDIN, data):
                 self._record.input(self._elapsed(), data)
             case Resize(cols, rows):
                 self._record.resize(self._elapsed(), cols, rows)
+            case Closed():
+                moved.over = True
         moved.to_upstream.append(self._upstream.send(event))
 
     def from_upstream(self, data: bytes) -> Moved:
@@ -124,6 +142,7 @@ class ExecStream:
                 event = self.status = self._masked_status(event)
             case Closed():
                 self._flush_all(moved)
+                moved.over = True
         moved.to_client.append(self._client.send(event))
 
     def _masked(self, channel: Channel, data: bytes) -> bytes:
@@ -169,10 +188,16 @@ class ExecStream:
         return ErrorStatus(raw) if found else status
 
     def end(self, reason: str = "", *, denied: bool = False) -> Moved:
-        """A peer is gone, or the stream is not to go on: what is held back is delivered, and both ends are closed."""
+        """A peer is gone, or the stream is not to go on: what is held back is delivered, and both ends are closed.
+
+        A client whose command has not ended is told the reason as the command's status, which is what clients show.
+        """
         moved = Moved()
         try:
             self._flush_all(moved)
+            if reason and self.status is None:
+                moved.to_client.append(self._client.send(_refusal(reason)))
+                moved.to_client.append(self._client.send(HalfClosed(Channel.ERROR)))
             closed = Closed(_POLICY_VIOLATION if denied else _GOING_AWAY, reason)
             moved.to_client.append(self._client.send(closed))
             moved.to_upstream.append(self._upstream.send(closed))
@@ -180,6 +205,11 @@ class ExecStream:
             moved.error = error
         self._record.end(self._elapsed())
         return moved
+
+
+def _refusal(reason: str) -> ErrorStatus:
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": reason, "code": 403}
+    return ErrorStatus(json.dumps({**status, "reason": "Forbidden"}).encode())
 
 
 def _mask_texts(value: Json, detect: Detect, found: Counter[str]) -> Json:

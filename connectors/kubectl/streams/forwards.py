@@ -11,21 +11,24 @@ from dataclasses import dataclass, field
 
 from hoopcli.model.decision import Json
 
-_MOST_KEPT = 1000
+_MOST_KEPT = 100
 _MOST_ERROR = 1024
 
 
 @dataclass(slots=True)
 class Direction:
-    """The bytes that went one way."""
+    """The bytes that went one way. ``total`` counts them too, among those of other connections."""
 
     size: int = 0
     sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
+    total: Direction | None = None
 
     def add(self, data: bytes) -> None:
         """Count bytes that are passed on."""
         self.size += len(data)
         self.sha256.update(data)
+        if self.total is not None:
+            self.total.add(data)
 
 
 @dataclass(slots=True)
@@ -54,16 +57,20 @@ class Forward:
 
 
 class Forwards:
-    """All forwarded connections of one stream; the first thousand are kept, the others only counted."""
+    """All forwarded connections of one stream; the first hundred are kept, the others only counted.
+
+    ``received`` is what all of them delivered, in the order of delivery.
+    """
 
     def __init__(self) -> None:
+        self.received = Direction()
         self._kept: list[Forward] = []
         self._count = 0
         self._ports: set[int] = set()
 
     def open(self, port: int) -> Forward:
         """A connection to a port begins."""
-        forward = Forward(port)
+        forward = Forward(port, received=Direction(total=self.received))
         self._count += 1
         self._ports.add(port)
         if len(self._kept) < _MOST_KEPT:

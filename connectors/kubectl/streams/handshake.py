@@ -130,6 +130,14 @@ def websocket_key(nonce: bytes) -> str:
     return base64.b64encode(nonce).decode()
 
 
+def chosen(upgrade: str, offered: Sequence[str], headers: Pairs) -> str:
+    """The protocol that an upstream chose of those that were offered. Raises ProtocolError if it is none of them."""
+    protocol = _one(headers, _STREAM_PROTOCOL if upgrade == SPDY else "sec-websocket-protocol")
+    if protocol not in offered:
+        raise ProtocolError(f"the upstream chose {protocol[:100]!r}, which was not offered")
+    return protocol
+
+
 def check_accepted(upgrade: str, protocol: str, nonce: bytes, status: int, headers: Pairs) -> None:
     """Check that an upstream accepted exactly what was asked. Raises ProtocolError if not ([RFC 6455] 4.1)."""
     if status != 101:

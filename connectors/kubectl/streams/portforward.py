@@ -141,10 +141,12 @@ class PortForward:
                 if id_ % 2:  # else the answer to a ping, of which there was none
                     self._client.send(frame)
             case GoAway():
+                moved.over = True
                 self._upstream.send(GoAway(0))
             case Reply(data):
                 moved.to_client.append(data)
             case Closed(code, reason):
+                moved.over = True
                 moved.to_upstream.append(self._upstream.take() + self._upstream.close(code, reason))
             case SynReply():
                 raise ProtocolError("SPDY: a client that replies")
@@ -211,10 +213,12 @@ class PortForward:
                 if not id_ % 2:
                     self._upstream.send(frame)
             case GoAway():
+                moved.over = True
                 self._client.send(GoAway(self._last))
             case Reply(data):
                 moved.to_upstream.append(data)
             case Closed(code, reason):
+                moved.over = True
                 moved.to_client.append(self._client.take() + self._client.close(code, reason))
             case SynStream():
                 raise ProtocolError("SPDY: a server that opens streams")

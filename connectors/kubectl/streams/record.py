@@ -13,6 +13,8 @@ from connectors.kubectl.streams.echo import MaskedBytes
 from connectors.kubectl.streams.events import Channel
 from connectors.kubectl.tarlist import TarList
 
+_MOST_LINES = 1000
+
 
 def _decoder() -> codecs.IncrementalDecoder:
     return codecs.getincrementaldecoder("utf-8")("replace")
@@ -22,9 +24,10 @@ def _decoder() -> codecs.IncrementalDecoder:
 class ExecRecord:
     """Records a stream as it goes.
 
-    ``commands`` is for terminals: each command line becomes a marker. ``typed`` keeps the input, masked; without it no
-    input is kept. ``archives`` list what is copied over a channel, which then is not in the recording. ``size`` and
-    ``digest`` are of every byte of output that was delivered, in the order of delivery.
+    ``commands`` is for terminals: each command line becomes a marker, and the first of them are in ``lines``. ``typed``
+    keeps the input, masked; without it no input is kept. ``archives`` list what is copied over a channel, which then is
+    not in the recording, as long as it is an archive. ``size`` and ``digest`` are of every byte of output that was
+    delivered, in the order of delivery.
     """
 
     cast: CastRecorder
@@ -32,6 +35,7 @@ class ExecRecord:
     typed: MaskedBytes | None = None
     archives: Mapping[Channel, TarList] = field(default_factory=dict)
     size: int = 0
+    lines: list[str] = field(default_factory=list)
     _sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
     _shown: codecs.IncrementalDecoder = field(default_factory=_decoder)
     _input: codecs.IncrementalDecoder = field(default_factory=_decoder)
@@ -47,11 +51,14 @@ class ExecRecord:
         self._sha256.update(data)
         if channel in self.archives:
             self.archives[channel].feed(data)
-            return
+            if self.archives[channel].readable:
+                return
         self.cast.output(time, data, channel.name.lower())
         if self.commands and channel is Channel.STDOUT:
             for command in self.commands.shown(self._shown.decode(data)):
                 self.cast.marker(time, command)
+                if len(self.lines) < _MOST_LINES:
+                    self.lines.append(command)
 
     def input(self, time: float, data: bytes) -> None:
         """Bytes that are passed on to the upstream."""

@@ -238,8 +238,29 @@ def test_a_stream_that_is_cut_tells_both_ends(make: MakeCodec) -> None:
     moved = session.stream.end("ended by a supervisor", denied=True)
     heard = session.client_hears(moved)
     assert heard[0] == Data(Channel.STDOUT, b"held back")
-    assert [type(event) for event in heard[1:] if not isinstance(event, Reply)] == [Closed]
+    assert isinstance(told := heard[1], ErrorStatus)
+    assert told.status is not None
+    assert told.status["message"] == "ended by a supervisor"
+    rest = [event for event in heard[2:] if not isinstance(event, Reply)]
+    assert rest[-1:] == [Closed(1008, "ended by a supervisor")] or make is spdy
     assert any(isinstance(event, Closed) for event in session.upstream_hears(moved))
+
+
+@ALL
+def test_input_that_was_not_asked_for_is_refused(make: MakeCodec) -> None:
+    session = Session(make)
+    session.stream._stdin = False
+    moved = session.stream.from_client(session.client.send(Data(Channel.STDIN, b"rm -rf /\n")))
+    assert moved.error is not None
+    assert moved.to_upstream == []
+
+
+@ALL
+def test_a_stream_that_a_peer_ends_is_over(make: MakeCodec) -> None:
+    session = Session(make)
+    assert session.stream.from_client(session.client.send(Closed())).over
+    session = Session(make)
+    assert session.stream.from_upstream(session.upstream.send(Closed())).over
 
 
 def test_an_end_with_output_that_nobody_takes() -> None:
