@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from hoopcli import __version__
 from hoopcli.server import problems, telemetry
 from hoopcli.server.approvals import routes as approvals
+from hoopcli.server.catalog import routes as catalog
 from hoopcli.server.limits import BodyLimits
 from hoopcli.server.observing import Observing
 from hoopcli.server.pages import inbox, signin, static
@@ -21,6 +22,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     ledgers.router,
     witnessing.router,
     approvals.router,
+    catalog.router,
     inbox.router,
     signin.api,
     signin.pages,

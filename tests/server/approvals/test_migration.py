@@ -13,7 +13,7 @@ from sqlalchemy import MetaData
 
 from hoopcli.server import migrations
 from hoopcli.server.database import Database, sqlite_url
-from hoopcli.server.tables import approvals, browsers
+from hoopcli.server.tables import approvals, browsers, catalog
 from tests.support.postgres import postgres
 
 
@@ -25,7 +25,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         yield stack.enter_context(closing(Database.open(url)))
 
 
-@pytest.mark.parametrize("metadata", [approvals.metadata, browsers.metadata])
+@pytest.mark.parametrize("metadata", [approvals.metadata, browsers.metadata, catalog.metadata])
 def test_the_schema_is_what_the_tables_say(database: Database, metadata: MetaData) -> None:
     migrations.upgrade(database)
     options = {"include_name": lambda name, kind, _: kind != "table" or name in metadata.tables}

@@ -18,13 +18,12 @@ from hoopcli.model.access import Principal, PrincipalKind
 from hoopcli.policy.document import load
 from hoopcli.policy.engine import Engine
 from hoopcli.proxy.bundles import BundleError, Bundles, Fetched
+from hoopcli.server import migrations
 from hoopcli.server.access import Caller, caller
 from hoopcli.server.app import create_app
-from hoopcli.server.catalog import routes
 from hoopcli.server.config import ServerSettings
 from hoopcli.server.database import Database, sqlite_url
 from hoopcli.server.services import Services
-from hoopcli.server.tables import catalog as tables
 from hoopcli.server.wake import Wake
 
 RULES = """
@@ -84,14 +83,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
     clock = [datetime(2026, 11, 23, 9, 40, tzinfo=UTC)]
     witness = Cosigner.generate("hoop.example/witness")
     with closing(Database.open(sqlite_url(tmp_path / "server.db"))) as database, closing(Wake(database)) as wake:
-        tables.metadata.create_all(database.engine)
+        migrations.upgrade(database)
         services = Services(
             ServerSettings.model_validate({}), database, wake, Engine(load(RULES)), witness, lambda: clock[0]
         )
         app = create_app(services)
         app.dependency_overrides[caller] = by_header
-        if "/v1/policy/bundle" not in app.openapi()["paths"]:
-            app.include_router(routes.router)
         yield Served(app, witness, services, clock)
 
 
