@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel
 
+from hoopcli.errors import NotSignedInError
 from hoopcli.server.access import Caller, caller
 from hoopcli.server.pages import browser
 from hoopcli.server.pages.layout import PageRoute, Visitor, sender
@@ -34,7 +35,7 @@ def ticket(services: Served, who: Annotated[Caller, Depends(caller)]) -> Opened:
 @pages.get("/sign-in")
 def sign_in(next: Annotated[str, Query(max_length=500)] = "/approvals") -> HTMLResponse:  # noqa: A002 - its name in the address
     """How to sign in. A ticket comes behind the ``#``, which no log and no referrer holds; a script sends it."""
-    return page("sign_in.html", person=None, csrf="", next=local(next))
+    return page("sign_in.html", person=None, csrf="", next=local(next), refused=False)
 
 
 @pages.post("/sign-in")
@@ -44,7 +45,10 @@ def redeem(
     next: Annotated[str, Form(max_length=500)] = "/approvals",  # noqa: A002
 ) -> Response:
     """Begin a browser's session by a ticket."""
-    _, cookie = browser.redeem(services, ticket)
+    try:
+        _, cookie = browser.redeem(services, ticket)
+    except NotSignedInError:
+        return page("sign_in.html", status=403, person=None, csrf="", next=local(next), refused=True)
     response = RedirectResponse(local(next), 303)
     browser.keep(response, services.settings, cookie)
     return response

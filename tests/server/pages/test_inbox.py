@@ -1,0 +1,187 @@
+"""The pages of approvals in a real browser: live, by keyboard, on a phone, and deaf to what statements say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, Response, expect
+
+from hoopcli.model.decision import Action
+from hoopcli.proxy.remote_approvals import PATH
+from tests.server.pages.conftest import SignedIn, ask, show
+from tests.support.approvals import EVE, NADIA, OMAR, PIET, Running
+
+XSS = "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'>\"'><svg/onload=window.pwned=1>{{7*7}}"
+PHONE = {"width": 390, "height": 844}
+
+
+def answer(server: Running, identity: str, *, approve: bool = True) -> None:
+    response = server.signed(NADIA).request("POST", f"{PATH}/{identity}/answer", json={"approve": approve})
+    assert response.status_code == 200
+
+
+def test_a_request_appears_and_goes_while_one_looks(server: Running, signed_in: SignedIn) -> None:
+    page = signed_in(PIET)
+    identity = ask(server, "a1", text="DROP TABLE dbo.appears")
+    expect(page.locator(f"#r-{identity}")).to_contain_text("DROP TABLE dbo.appears")
+    answer(server, identity)
+    expect(page.locator(f"#r-{identity}")).to_have_count(0)
+
+
+def test_it_is_approved_with_a_comment_by_the_mouse(server: Running, signed_in: SignedIn) -> None:
+    identity = ask(server, "a2", text="DROP TABLE dbo.by_mouse")
+    page = signed_in(NADIA)
+    page.click(f"#r-{identity}")
+    expect(page.locator("pre.statement")).to_have_text("DROP TABLE dbo.by_mouse")
+    page.fill("#comment", "go on")
+    page.click("button.approve")
+    expect(page.locator("#status .state")).to_have_text("approved")
+    shown = show(server, NADIA, identity)
+    assert (shown["state"], shown["answers"][0]["comment"]) == ("approved", "go on")
+    assert shown["answers"][0]["approver"] == NADIA.subject
+
+
+def test_it_is_denied_by_the_keyboard_alone(server: Running, signed_in: SignedIn) -> None:
+    for digest in ("a3", "a4"):
+        identity = ask(server, digest, text=f"DROP TABLE dbo.keys_{digest}")
+    page = signed_in(NADIA)
+    expect(page.locator(f"#r-{identity}")).to_be_visible()
+    for _ in range(page.locator("#waiting a.request").count()):
+        page.keyboard.press("j")
+    expect(page.locator(f"#r-{identity}")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/approvals/{identity}")
+    page.keyboard.press("c")
+    page.keyboard.type("ad jk")  # keys are text while one types
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    expect(page.locator("button.deny")).to_be_focused()
+    assert show(server, NADIA, identity)["state"] == "waiting"
+    page.keyboard.press("Enter")
+    expect(page.locator("#status .state")).to_have_text("denied")
+    assert show(server, NADIA, identity)["answers"][0]["comment"] == "ad jk"
+    page.keyboard.press("u")
+    page.wait_for_url("**/approvals")
+
+
+def test_what_is_typed_stays_while_the_page_is_live_and_the_form_goes_once_it_is_answered(
+    server: Running, signed_in: SignedIn
+) -> None:
+    identity = ask(server, "a5", count=2)
+    page = signed_in(PIET, f"/approvals/{identity}")
+    page.fill("#comment", "half a sen")
+    answer(server, identity)
+    expect(page.locator("#status")).to_contain_text("1 of 2 agree")
+    expect(page.locator("#comment")).to_have_value("half a sen")
+    server.signed(OMAR).request("POST", f"{PATH}/{identity}/withdraw")
+    expect(page.locator("#status")).to_contain_text("stopped waiting")
+    page.context.new_page().close()
+    other = ask(server, "a6")
+    page.goto(f"{server.url}/approvals/{other}")
+    expect(page.locator("#answer form")).to_have_count(1)
+    answer(server, other, approve=False)
+    expect(page.locator("#status .state")).to_have_text("denied")
+    expect(page.locator("#answer form")).to_have_count(0)
+
+
+def test_less_can_be_granted(server: Running, signed_in: SignedIn) -> None:
+    identity = ask(server, "a7", uses=5)
+    page = signed_in(NADIA, f"/approvals/{identity}")
+    page.click("#answer summary")
+    page.fill("#uses", "2")
+    page.fill("#minutes", "600")  # longer than the policy allows: it stays what the policy says
+    before = show(server, NADIA, identity)["expires"]
+    page.click("button.approve")
+    expect(page.locator("#status .state")).to_have_text("approved")
+    shown = show(server, NADIA, identity)
+    assert (shown["uses"], shown["expires"]) == (2, before)
+
+
+def test_nobody_is_offered_to_answer_their_own(server: Running, signed_in: SignedIn) -> None:
+    identity = ask(server, "a8", groups=())
+    page = signed_in(OMAR, f"/approvals/{identity}")
+    expect(page.locator("#answer")).to_contain_text("You cannot answer this")
+    expect(page.locator("#answer form")).to_have_count(0)
+    page = signed_in(EVE, f"/approvals/{identity}")
+    expect(page.locator("h1")).to_have_text("Not found")
+
+
+@pytest.mark.parametrize("where", ["text", "reason", "why", "session", "media_type", "resource", "fact", "comment"])
+def test_what_others_write_is_text(server: Running, signed_in: SignedIn, where: str) -> None:
+    changes: dict[str, Any] = {where: XSS[:100]} if where not in {"resource", "fact", "comment"} else {}
+    if where == "resource":
+        changes = {"actions": (Action(XSS, (XSS,)),)}
+    if where == "fact":
+        changes = {"facts": {XSS: XSS, "list": [XSS], "deep": {XSS: [1]}}}
+    identity = ask(server, f"b{where.encode().hex()}", **changes)
+    page = signed_in(NADIA)
+    expect(page.locator(f"#r-{identity}")).to_be_visible()
+    page.click(f"#r-{identity}")
+    page.wait_for_url(f"**/approvals/{identity}")
+    if where == "comment":
+        page.fill("#comment", XSS)
+    page.click("button.deny")
+    expect(page.locator("#status .state")).to_have_text("denied")
+    page.click("a[data-key=u]")
+    page.click("details.settled summary")
+    expect(page.locator(f"a[href='/approvals/{identity}']")).to_be_visible()
+    assert page.evaluate("window.pwned === undefined")
+    assert page.locator("main svg, main img, main script").count() == 0
+
+
+def test_marks_that_hide_and_reorder_are_visible(server: Running, signed_in: SignedIn) -> None:
+    identity = ask(server, "a9", text="DELETE \u202eFROM\u200b t\x1b[2J")
+    page = signed_in(NADIA, f"/approvals/{identity}")
+    expect(page.locator("pre.statement")).to_have_text("DELETE \\u202eFROM\\u200b t␛[2J")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(server: Running, signed_in: SignedIn, scheme: str) -> None:
+    identity = ask(server, f"c{scheme.encode().hex()}", text="SELECT " + "x" * 500, reason="y" * 300, count=2)
+    page = signed_in(NADIA, viewport=PHONE, color_scheme=scheme)
+    for path in ("/approvals", f"/approvals/{identity}", "/approvals/nope", "/sign-in"):
+        page.goto(server.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        for details in page.locator("details").all():
+            details.evaluate("each => { each.open = true }")
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_page_is_light(server: Running, signed_in: SignedIn) -> None:
+    """All that is loaded for the first page, as it comes over the network."""
+    page = signed_in(NADIA)
+    loaded: list[Response] = []
+    page.on("response", lambda response: None if "live" in response.url else loaded.append(response))
+    page.reload()
+    page.wait_for_load_state("load")
+    assert len(loaded) >= 4
+    assert sum(len(response.body()) for response in loaded) < 150_000
+
+
+def test_without_scripts_it_works_too(server: Running, signed_in: SignedIn) -> None:
+    identity = ask(server, "d1")
+    page = signed_in(NADIA)
+    state = page.context.storage_state()
+    browser = page.context.browser
+    assert browser is not None
+    plain = browser.new_context(java_script_enabled=False, storage_state=state)
+    bare: Page = plain.new_page()
+    bare.goto(f"{server.url}/approvals/{identity}")
+    bare.click("button.approve")
+    expect(bare.locator("#status .state")).to_have_text("approved")
+    plain.close()
+
+
+def test_a_server_that_is_away_is_said(server: Running, signed_in: SignedIn) -> None:
+    page = signed_in(NADIA)
+    page.route("**/approvals/live**", lambda route: route.abort())
+    page.reload()
+    expect(page.locator(".offline")).to_be_visible()
+    page.unroute("**/approvals/live**")
+    with page.expect_request("**/approvals/live**"):
+        pass
+    ask(server, "d2")
+    expect(page.locator(".offline")).to_be_hidden()
