@@ -27,6 +27,10 @@ _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FROM_KUBECONFIG = frozenset({"kubeconfig", "in_cluster"})
 _ACTS_AS = "impersonate-"
+_PROOFS = ("authorization", "cookie", "host", "user-agent")
+#: What a proxy in front of an API server would say of the client; the API server's audit log takes it for true.
+_HEARSAY = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-uri", "x-real-ip")
+_FRONT_PROXY = "x-remote-"
 # Options of a target that a connection cannot set.
 _BASE, _SCHEME, _NAME, _AS = "base_path", "scheme", "server_name", "acts_as"
 #: Who the control plane itself is; nobody acts as one of them by way of a broker.
@@ -101,7 +105,7 @@ def upstream_headers(headers: Headers, credential: Credential, target: Target, s
     port = f":{target.port}" if target.port != _PORTS[target.options[_SCHEME]] else ""
     host = f"[{target.host}]" if ":" in target.host else target.host
     agent = f"{headers.get('user-agent') or 'unknown'} hoop/{session.id}"
-    kept = headers.without("authorization", "cookie", "host", "user-agent")
+    kept = headers.without(*_PROOFS, *_HEARSAY, *(name for name, _ in headers if name.lower().startswith(_FRONT_PROXY)))
     return Headers([("Host", host + port), *kept, ("User-Agent", agent), *_proof(credential), *ours])
 
 

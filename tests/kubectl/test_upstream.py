@@ -85,7 +85,7 @@ def test_what_leads_nowhere(options: dict[str, str]) -> None:
 def test_nothing_that_proves_the_client_goes_along() -> None:
     theirs = {
         "Host": "127.0.0.1:4711", "Authorization": "Bearer session", "Cookie": "a=b", "User-Agent": "kubectl/v1.37",
-        "Accept": "application/json",
+        "Accept": "application/json", "X-Remote-User": "root", "x-remote-extra-a": "b", "X-Forwarded-For": "10.0.0.1",
     }  # fmt: skip
     assert sent(target(endpoint=URL), theirs) == [
         ("Host", "cluster.example:6443"),

@@ -45,6 +45,7 @@ RESOURCES = (
     Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings"),
     Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False),
     Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
+    Resource("metrics.k8s.io", "v1beta1", "PodMetrics", "pods"),
 )  # fmt: skip
 BY_NAME = {(resource.group, resource.version, resource.plural): resource for resource in RESOURCES}
 GROUPS = tuple(dict.fromkeys((resource.group, resource.version) for resource in RESOURCES))
