@@ -42,7 +42,7 @@ from connectors.kubectl.streams.spdy_exec import SpdyExecCodec
 from connectors.kubectl.upstream import AUDIENCE, upstream_headers, upstream_target
 from hoopcli.errors import DeniedError, HoopError, ProtocolError, UpstreamError
 from hoopcli.masking.masker import about
-from hoopcli.model.decision import Approve, Effect, Json, Statement
+from hoopcli.model.decision import Approve, Effect, Json, Statement, Streaming
 from hoopcli.model.outcome import Outcome, Status
 from hoopcli.sansio.commands import Record
 from hoopcli.sansio.events import Deny, Permit
@@ -126,11 +126,13 @@ class _Stream:
         self._permit = permit
         self._began = context.now()
         self._masking = context.masking(about(permit.decision.masks, asked.resource))
+        self._terms = next((each for each in permit.decision.obligations if isinstance(each, Streaming)), Streaming())
         self._recording: ExecRecording | ForwardRecording
         if asked.info.subresource == _FORWARDS:
             self._recording = ForwardRecording(permit)
         else:
-            self._recording = ExecRecording(asked.info, permit, self._masking, self._began.timestamp())
+            began, keep_input = self._began.timestamp(), self._terms.keep_input
+            self._recording = ExecRecording(asked.info, permit, self._masking, began, keep_input=keep_input)
         self.status = Status.COMPLETED
         self.errors: list[str] = []
 
@@ -184,7 +186,8 @@ class _Stream:
         yield from self._exchange.respond(response.status, Headers([("Content-Type", content_type)]), text.encode())
 
     def _bridged(self, protocol: str) -> Steps[None]:
-        relay = Relay(self._exchange, self._bridge(protocol), self._elapsed)
+        idle = self._terms.idle.total_seconds() if self._terms.idle else None
+        relay = Relay(self._exchange, self._bridge(protocol), self._elapsed, idle=idle)
         try:
             self.status = yield from relay.run()
         finally:

@@ -83,6 +83,15 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Streaming:
+    """Obligation for streams such as a terminal: end one after ``idle`` without a sign of life; keep what is typed."""
+
+    kind: ClassVar[str] = "stream"
+    idle: timedelta | None = None
+    keep_input: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Approve:
     """Obligation: ``count`` people of ``groups`` must agree within ``expires``; the PEP discharges it itself."""
 
@@ -93,7 +102,7 @@ class Approve:
     uses: int = 1
 
 
-Obligation = Mask | Limit | Approve
+Obligation = Mask | Limit | Streaming | Approve
 
 
 @dataclass(frozen=True, slots=True)

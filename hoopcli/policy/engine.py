@@ -15,7 +15,19 @@ from functools import lru_cache
 
 from hoopcli.masking.masker import could_mask
 from hoopcli.model.access import Connection, Principal
-from hoopcli.model.decision import Action, Approve, Decision, Effect, Json, Limit, Mask, Method, Obligation, Statement
+from hoopcli.model.decision import (
+    Action,
+    Approve,
+    Decision,
+    Effect,
+    Json,
+    Limit,
+    Mask,
+    Method,
+    Obligation,
+    Statement,
+    Streaming,
+)
 from hoopcli.policy.cel_engine import Context
 from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
@@ -173,7 +185,7 @@ class Engine:
             Effect.REQUIRE_APPROVAL if approve else Effect.ALLOW,
             name,
             reason,
-            (*masks, *self._limits(permits), *((approve,) if approve else ())),
+            (*masks, *self._limits(permits), *self._streaming(permits), *((approve,) if approve else ())),
             min(keep, default=self._keep),
             self.revision,
         )
@@ -187,6 +199,12 @@ class Engine:
     def _limits(self, permits: Iterable[int]) -> tuple[Obligation, ...]:
         rows = [limit.rows for n in permits if (limit := self._rules[n].limit)]
         return (Limit(min(rows)),) if rows else ()
+
+    def _streaming(self, permits: Iterable[int]) -> tuple[Obligation, ...]:
+        found = [stream for n in permits if (stream := self._rules[n].stream)]
+        idle = [stream.idle for stream in found if stream.idle]
+        terms = Streaming(min(idle, default=None), any(stream.keep_input for stream in found))
+        return (terms,) if found else ()
 
     def _may_leak(self, facts: Mapping[str, Json], masks: Sequence[Mask]) -> bool:
         """Whether masked columns may come out of a statement whose lineage is not resolved."""

@@ -119,6 +119,19 @@ class Kept(_Model):
     bytes: Annotated[int, Field(ge=0, le=1 << 30)]
 
 
+class Stream(_Model):
+    """How streams such as a terminal are treated: ended after so long without a sign of life, recorded with input."""
+
+    idle: Duration | None = None
+    keep_input: bool = False
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.idle is None and not self.keep_input:
+            raise ValueError("say idle or keep_input; leave the key out to ask for neither")
+        return self
+
+
 class Rule(_Model):
     """What is allowed, denied or left to people. A key that is left out does not narrow the rule.
 
@@ -136,13 +149,14 @@ class Rule(_Model):
     approval: Approval | None = None
     limit: Rows | None = None
     keep: Kept | None = None
+    stream: Stream | None = None
 
     @model_validator(mode="after")
     def _fits_its_effect(self) -> Self:
         if self.approval is not None and self.effect != "require_approval":
             raise ValueError("only a rule with effect require_approval has an approval")
-        if self.effect == "deny" and (self.limit or self.keep):
-            raise ValueError("a rule that denies has neither limit nor keep")
+        if self.effect == "deny" and (self.limit or self.keep or self.stream):
+            raise ValueError("a rule that denies has neither limit nor keep nor stream")
         return self
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoopcli.model.access import Connection, Principal, PrincipalKind
-from hoopcli.model.decision import Action, Approve, Effect, Limit, Mask, Method, Statement
+from hoopcli.model.decision import Action, Approve, Effect, Limit, Mask, Method, Statement, Streaming
 from hoopcli.policy.cases import run
 from hoopcli.policy.document import Policy, load
 from hoopcli.policy.engine import Engine, merge
@@ -81,6 +81,18 @@ masks:
         Approve(("dba",), 2, timedelta(hours=1), 3),
     )
     assert decision.keep == 900
+
+
+def test_streams_end_after_the_shortest_silence_and_keep_input_if_one_rule_asks_for_it() -> None:
+    decision = decide(
+        """
+rules:
+  - {id: a, effect: allow, verbs: ["sql:select"], stream: {idle: 1h}}
+  - {id: b, effect: allow, verbs: ["sql:select"], stream: {idle: 15m}}
+  - {id: c, effect: allow, verbs: ["sql:select"], stream: {keep_input: true}}
+"""
+    )
+    assert decision.obligations == (Streaming(timedelta(minutes=15), keep_input=True),)
 
 
 def test_a_denial_has_no_obligations_and_the_default_keep() -> None:
