@@ -10,12 +10,11 @@ from datetime import timedelta
 from typing import TypeVar
 
 from hoopcli.cli import output
+from hoopcli.cli.recording import recording
 from hoopcli.cli.signals import Signals
 from hoopcli.cli.workspace import Workspace, now
 from hoopcli.identity.credentials import Credentials
 from hoopcli.ledger.keys import load_or_create, system_keyring
-from hoopcli.ledger.store import Ledger
-from hoopcli.ledger.writer import LedgerWriter
 from hoopcli.model.access import Connection
 from hoopcli.proxy.run import run
 from hoopcli.proxy.session import LiveSession, Services, serve
@@ -86,7 +85,7 @@ def services(workspace: Workspace) -> Iterator[Services]:
     masking_key = workspace.vault.key("masking")
     if first and workspace.settings.keyring and (warning := key.warning or workspace.vault.warning):
         output.note(f"warning: {warning}")  # once; hoop doctor says it again
-    with workspace.approvals() as approvals, LedgerWriter(Ledger.open(path, key.signer)) as ledger:
+    with workspace.approvals() as approvals, recording(workspace, key.signer) as ledger:
         yield Services(
             policy=engine,
             ledger=ledger,

@@ -25,8 +25,9 @@ COMMANDS = (
     CommandInfo("policy", "What is allowed, and why: check, explain, test, schema"),
     CommandInfo("audit", "What happened: sessions, show, replay, search, verify, export"),
     CommandInfo("approvals", "Requests that wait for a person: ls, show, approve, deny"),
-    CommandInfo("demo", "A tour through an embedded SQL Server, in twenty seconds"),
     CommandInfo("demo", "A tour on an embedded database: real commands, nothing to set up"),
+    CommandInfo("sync", "Send the ledger to the server, and keep its receipt"),
+    CommandInfo("server", "The server of brokers and approvers: init, run"),
     CommandInfo("doctor", "What is missing here, and the command that mends it"),
     CommandInfo("version", "The version of hoop"),
 )

@@ -7,7 +7,7 @@ what the last checkpoint covers. What the server answers is believed only as far
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,10 +20,11 @@ from hoopcli.ledger import receipt as receipts
 from hoopcli.ledger import statements
 from hoopcli.ledger.batch import MEDIA_TYPE, Batch, encode
 from hoopcli.ledger.merkle import EMPTY_ROOT, consistency_proof, tree_hash
-from hoopcli.ledger.note import COSIGNATURE_V1, Checkpoint, Signer, Verifier, open_checkpoint
+from hoopcli.ledger.note import COSIGNATURE_V1, Checkpoint, Note, Signer, Verifier, open_checkpoint
 from hoopcli.ledger.reader import PayloadRow, Reader, StoredRecord
 from hoopcli.ledger.receipt import Receipt
 from hoopcli.ledger.record import SLOTS
+from hoopcli.ledger.witnesses import Witness
 
 BATCH_RECORDS: Final = 4_096
 BATCH_BYTES: Final = 4 << 20
@@ -72,6 +73,7 @@ class LedgerSync:
     """Sends one ledger to one server. Not for several threads at once.
 
     ``key`` is the ledger's public key; with ``signer``, its private one, a rollback is reported to the server.
+    ``unwitnessed`` says which further witnesses did not cosign in the last round, and why.
     """
 
     def __init__(
@@ -81,7 +83,10 @@ class LedgerSync:
         transport: Transport,
         signer: Signer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        witnesses: Sequence[Witness] = (),
     ) -> None:
+        self.unwitnessed: list[str] = []
+        self._witnesses = witnesses
         self._ledger = ledger
         self._key = key
         self._transport = transport
@@ -110,11 +115,14 @@ class LedgerSync:
                 return None
             known = receipts.load(self._ledger, self._key)
             witness = self._same_witness(known, held.witness)
-            if known is not None and known.checkpoint == checkpoint and held.size >= checkpoint.size:
-                return known
-            cosigned = self._send(reader, note, checkpoint, held.size, progress)
-        receipt = self._believed(cosigned, checkpoint, witness)
-        receipts.save(self._ledger, receipt)
+            if known is not None and known.checkpoint == checkpoint and held.size == checkpoint.size:
+                receipt = known
+            else:
+                cosigned = self._send(reader, note, checkpoint, held.size, progress)
+                receipt = self._believed(cosigned, checkpoint, witness)
+            receipt = self._witnessed(reader, receipt)
+        if receipt != known:
+            receipts.save(self._ledger, receipt)
         return receipt
 
     def _head(self) -> _Held:
@@ -154,6 +162,20 @@ class LedgerSync:
             raise UpstreamError(f"the server's cosignature does not hold: {error.message}", _ASK) from error
         if receipt.checkpoint != checkpoint:
             raise UpstreamError("the server cosigned another checkpoint than it was sent", _ASK)
+        return receipt
+
+    def _witnessed(self, reader: Reader, receipt: Receipt) -> Receipt:
+        """The receipt with the cosignatures of all further witnesses that answer."""
+        self.unwitnessed = []
+        signed = {(s.name, s.key_id) for s in Note.parse(receipt.note).signatures}
+        for witness in self._witnesses:
+            if (witness.verifier.name, witness.verifier.key_id) in signed:
+                continue
+            try:
+                note = witness.add(reader, receipt.note, receipt.checkpoint)
+                receipt = Receipt.verified(note, self._key, receipt.witness)
+            except UpstreamError as error:
+                self.unwitnessed.append(error.message)
         return receipt
 
     def _check_not_rolled_back(self, reader: Reader, checkpoint: Checkpoint, size: int) -> None:

@@ -35,7 +35,7 @@ class ServerSettings(BaseSettings):
     database: str = ""
     database_password: Reference | None = None
     policy: Path = Field(default_factory=lambda: config_dir() / "policy.yaml")
-    witness_name: str = Field(default="hoop.example/witness", pattern=r"[^\s+]{1,200}")
+    witness_name: str = Field(default="hoop.example/witness", pattern=r"^[^\s+]{1,200}$")
     witness_key: Reference | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
