@@ -53,7 +53,13 @@ class Batches:
         answers: dict[int, bytes] = {}
         try:
             for index, part in enumerate(parts):
-                yield from self._decide(exchange, asked, index, part, permitted, answers)
+                try:
+                    understood = self._understood(exchange, asked, part)
+                except ProtocolError as error:
+                    answers[index] = _refused(error)
+                    _note(delivery, index, error)
+                    continue
+                yield from self._decide(exchange, index, understood, permitted, answers)
             yield from self._send(exchange, asked, permitted, answers)
         except HoopError as error:
             status = Status.LOST if isinstance(error, PeerGoneError) else Status.BLOCKED
@@ -65,34 +71,27 @@ class Batches:
             yield Record(each.delivery.outcome(Status.FAILED if each.delivery.errors else Status.COMPLETED))
         yield from self._answer(exchange, parts, answers, delivery)
 
+    def _understood(self, exchange: Exchange, whole: Asked, part: batch.Part) -> Asked:
+        """One part, proved. Raises StorageError, ProtocolError."""
+        address = parse(part.request, self._account)
+        operation = classify(part.request, address)
+        batch.check_part(whole.address, address, operation)
+        encrypted = exchange.client.encrypted
+        authenticate(part.request, address, operation, self._context.secret, self._context.now(), tls=encrypted)
+        return Asked(*without_proof(part.request, address, operation), operation)
+
     def _decide(
         self,
         exchange: Exchange,
-        whole: Asked,
         index: int,
-        part: batch.Part,
+        asked: Asked,
         permitted: dict[int, _Permitted],
         answers: dict[int, bytes],
     ) -> Steps[None]:
-        """Prove and decide one part: it may go, or has its answer."""
-        try:
-            address = parse(part.request, self._account)
-            operation = classify(part.request, address)
-            batch.check_part(whole.address, address, operation)
-            authenticate(
-                part.request, address, operation, self._context.secret, self._context.now(),
-                tls=exchange.client.encrypted,
-            )  # fmt: skip
-        except StorageError as error:
-            answers[index] = _refused(error.status, error.code, error)
-            return
-        except ProtocolError as error:
-            answers[index] = _refused(400, "InvalidInput", error)
-            return
-        asked = Asked(*without_proof(part.request, address, operation), operation)
+        """Decide one part: it may go, or has its answer."""
         reply = yield from exchange.authorize(asked.statement())
         if isinstance(reply, Deny):
-            answers[index] = _refused(403, DENIED, StorageError(403, DENIED, reply.message, reply.hint))
+            answers[index] = _refused(StorageError(403, DENIED, reply.message, reply.hint))
         else:
             permitted[index] = _Permitted(asked, Delivery(reply))
 
@@ -136,7 +135,15 @@ class Batches:
         yield from exchange.respond(202, Headers([("Content-Type", batch.content_type(boundary))]), body)
 
 
-def _refused(status: int, code: str, error: HoopError) -> bytes:
+def _note(delivery: Delivery, index: int, error: HoopError) -> None:
+    """Note in the batch's own outcome a part that was refused before anyone could be asked about it."""
+    before = delivery.facts.get("refused", ())
+    assert isinstance(before, tuple)
+    delivery.facts["refused"] = (*before, {"part": index, "error": error.message})
+
+
+def _refused(error: HoopError) -> bytes:
+    status, code = (error.status, error.code) if isinstance(error, StorageError) else (400, "InvalidInput")
     message = f"hoop: {error.message}; {error.hint}" if error.hint else f"hoop: {error.message}"
     headers, body = storage_error(status, code, message)
     return batch.answer_bytes(status, "Refused", headers, body)

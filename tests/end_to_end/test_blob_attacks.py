@@ -330,9 +330,13 @@ class TestBatches:
         """A request in a batch, signed as such."""
         signed = RawClient(stage.hoop.listen, ACCOUNT, key or stage.key).head(method, f"{DOCS}/{name}")
         lines = signed.split(b"\r\n")
-        return b"\r\n".join(
-            [line for line in lines if not line.startswith((b"Host:", b"x-ms-version:", b"Connection:"))]
-        )
+        return b"\r\n".join([line for line in lines if not line.startswith((b"Host:", b"Connection:"))])
+
+    def test_a_part_that_may_go_goes(self, stage: BlobStage) -> None:
+        stage.put("drafts/goes.txt", b"x")
+        status, body = self.batch(stage, self.part(stage, "drafts/goes.txt"))
+        assert (status, b"HTTP/1.1 202" in body) == (202, True)
+        assert not stage.docs.get_blob_client("drafts/goes.txt").exists()
 
     def test_parts_that_are_two(self, stage: BlobStage) -> None:
         mine, secret = (self.part(stage, name) for name in ("drafts/mine.txt", SECRET))
@@ -352,7 +356,6 @@ class TestBatches:
         assert stage.stored(SECRET) == b"some words"
 
     def test_each_part_proves_itself_and_is_decided(self, stage: BlobStage) -> None:
-        stage.put("drafts/goes.txt", b"x")
         parts = [
             self.part(stage, SECRET),
             self.part(stage, "drafts/mine.txt", key=KEY),
@@ -366,3 +369,7 @@ class TestBatches:
         assert b"HTTP/1.1 202" not in body
         assert stage.stored("drafts/mine.txt") == b"some words"
         assert stage.stored(SECRET) == b"some words"
+        refused = stage.hoop.ledger.outcome_of("Blob Batch")["facts"]["refused"]
+        assert [each["part"] for each in refused] == [1, 2, 3, 4]
+        assert "not signed for this session" in refused[0]["error"]
+        assert "proves nothing" in refused[3]["error"]
