@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from connectors.blob.asked import Asked
 from connectors.blob.content.etag import masked_etag, masks_digest
@@ -98,6 +98,14 @@ def pass_text(exchange: Exchange, response: Response, terms: Terms, delivery: De
     yield from exchange.respond(response.status, headers, delivery.note(body))
 
 
+@dataclass(frozen=True, slots=True)
+class _EntryTerms:
+    """What masks the values of an entry, and the digest of the masks; empty where none is about it."""
+
+    masking: Masking
+    digest: str
+
+
 class Listings:
     """Listings as a principal may see them."""
 
@@ -127,49 +135,47 @@ class Listings:
         delivery.rows = page.shown
         delivery.facts["hidden"] = page.hidden
 
-    def _masking_of(self, account: str, terms: Terms) -> Callable[[str], Masking]:
-        """What masks the values of an entry: the masks that are about it, which may not be about its container."""
-        if not any(mask.resources for mask in terms.all):
-            return lambda _entry: terms.masking
-        made: dict[tuple[str, ...], Masking] = {}
+    def _entry_terms(self, account: str, terms: Terms) -> Callable[[str], _EntryTerms]:
+        """What holds for the values of an entry: the masks that are about it, which may not be about its container."""
+        made: dict[tuple[str, ...], _EntryTerms] = {}
 
-        def masking_of(entry: str) -> Masking:
-            masks = about(terms.all, f"{account}/{entry}")
+        def made_of(masks: tuple[Mask, ...]) -> _EntryTerms:
             key = tuple(mask.id for mask in masks)
             if key not in made:
-                made[key] = self._context.masking(masks)
+                made[key] = _EntryTerms(
+                    self._context.masking(masks), masks_digest(masks, terms.masking) if masks else ""
+                )
             return made[key]
 
-        return masking_of
+        if not any(mask.resources for mask in terms.all):
+            everywhere = made_of(terms.all)
+            return lambda _entry: everywhere
+        return lru_cache(maxsize=1)(lambda entry: made_of(about(terms.all, f"{account}/{entry}")))
 
     def _rules(self, asked: Asked, terms: Terms, delivery: Delivery) -> ListingRules:
-        account = asked.address.account
-        masking_of = self._masking_of(account, terms)
-
-        def may_list(resource: str) -> bool:
-            action = Action("blob:list", (resource,))
-            return self._context.preview(Statement("", b"", (action,), asked.operation.facts, exact_case=True)) is not (
-                Effect.DENY
-            )
+        account, container = asked.address.account, asked.address.container
+        terms_of = self._entry_terms(account, terms)
+        listed = Statement("", b"", (Action("blob:list"),), asked.operation.facts, exact_case=True)
+        effect_on = self._context.preview_each(listed)
 
         def visible(container: str, name: str) -> bool:
-            return may_list(f"{account}/{container}/{name}" if name else f"{account}/{container}")
+            resource = f"{account}/{container}/{name}" if name else f"{account}/{container}"
+            return effect_on(resource) is not Effect.DENY
 
         def visible_below(container: str, prefix: str) -> bool:
-            return may_list(f"{account}/{container}/{prefix.rstrip('/')}/*")
+            return effect_on(f"{account}/{container}/{prefix.rstrip('/')}/*") is not Effect.DENY
 
         def mask(entry: str, _what: str, value: str) -> str:
-            shown, found = masking_of(entry).detect(value)
-            delivery.count(found)
+            shown, found = terms_of(entry).masking.detect(value)
+            if found:
+                delivery.count(found)
             return shown
 
         def rewrite(name: str, prop: str, value: str) -> str | None:
-            masks = about(terms.all, f"{account}/{asked.address.container}/{name}")
-            if not masks:
+            digest = terms_of(f"{container}/{name}").digest
+            if not digest:
                 return value
-            if prop.lower() != "etag":
-                return None
-            return masked_etag(value, masks_digest(masks, terms.masking))
+            return masked_etag(value, digest) if prop.lower() == "etag" else None
 
         rewritten = frozenset({"Etag", "etag", "Content-MD5", "Content-CRC64"})
         seal = partial(self.markers.seal, resource=asked.resource)

@@ -8,7 +8,7 @@ of the rule that a decision names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -33,7 +33,16 @@ from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
 from hoopcli.policy.explain import Explanation, verdicts
 from hoopcli.policy.inference import predicates, refusal
-from hoopcli.policy.matching import Pair, connection_matches, pair_matches, pairs_of, phrase, who_matches
+from hoopcli.policy.matching import (
+    Pair,
+    connection_matches,
+    pair_matches,
+    pairs_of,
+    phrase,
+    resource_tester,
+    verb_matches,
+    who_matches,
+)
 from hoopcli.policy.schema import Approval
 
 _CACHE = 4096
@@ -103,6 +112,27 @@ class Engine:
         relevant = self._for(principal, connection.name)
         find = self._about if len(pair[1]) <= _LONGEST_CACHED else self._find_rules_about
         return tuple(n for n in find(pair, exact_case) if n in relevant)
+
+    def kin_of(
+        self, principal: Principal, connection: Connection, verb: str, *, exact_case: bool = False
+    ) -> Callable[[str], tuple[int, ...] | None]:
+        """What tells apart resources of one verb that are decided alike: the rules about them.
+
+        Two of the same kin have the same decision but for its words. None is for one that is to be decided by itself,
+        as a condition may see its name, or parts of the name stand for others.
+        """
+        relevant = self._for(principal, connection.name)
+        rules = [(n, self._rules[n]) for n in sorted(relevant) if verb_matches(self._rules[n], verb)]
+        tests = [(n, resource_tester(rule, exact_case=exact_case)) for n, rule in rules]
+        named = frozenset(n for n, _ in rules if n in self._conditions and "statement" in self._conditions[n].variables)
+
+        def kin(resource: str) -> tuple[int, ...] | None:
+            if not resource or "*" in resource:
+                return None
+            found = tuple([n for n, about in tests if about(resource)])
+            return found if named.isdisjoint(found) else None
+
+        return kin
 
     def asks_about(
         self, variable: str, principal: Principal, connection: Connection, actions: Iterable[Action]

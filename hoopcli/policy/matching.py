@@ -6,7 +6,7 @@ must name it exactly: no pattern and no rule without verbs does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hoopcli.masking.patterns import field_matches, paths_overlap, resource_matcher, text_matcher
 from hoopcli.model.access import Principal
@@ -75,6 +75,17 @@ def resource_matches(rule: Rule, resource: str, *, exact_case: bool = False) -> 
     unknown = "*" in resource and not allows
     may_mean = paths_overlap if "/" in resource else field_matches
     return unknown and any(may_mean(pattern, resource) for pattern in rule.resources)
+
+
+def resource_tester(rule: Rule, *, exact_case: bool = False) -> Callable[[str], bool]:
+    """``resource_matches`` for many resources without a ``*``, none of them empty."""
+    if rule.resources is None or "*" in rule.resources:
+        return lambda _resource: True
+    exact = exact_case and rule.effect == Effect.ALLOW.value
+    tests = [resource_matcher(pattern, exact_case=exact) for pattern in rule.resources]
+    if len(tests) == 1:
+        return lambda resource: tests[0](resource) is not None
+    return lambda resource: any(test(resource) for test in tests)
 
 
 def pair_matches(rule: Rule, pair: Pair, *, exact_case: bool = False) -> bool:

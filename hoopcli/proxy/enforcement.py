@@ -86,6 +86,26 @@ class Enforcement:
         """What the policy makes of a statement. The question is not recorded."""
         return self._decide(statement)[0].effect
 
+    def preview_each(self, statement: Statement) -> Callable[[str], Effect]:
+        """``preview`` of a statement of one verb, asked about many resources one by one."""
+        [action] = statement.actions
+        session = self._session
+        kin_of = self._engine.kin_of(
+            session.principal, session.connection, action.verb, exact_case=statement.exact_case
+        )
+        known: dict[tuple[int, ...], Effect] = {}
+
+        def effect(resource: str) -> Effect:
+            kin = kin_of(resource)
+            if kin is not None and (found := known.get(kin)) is not None:
+                return found
+            made = self.preview(replace(statement, actions=(Action(action.verb, (resource,)),)))
+            if kin is not None:
+                known[kin] = made
+            return made
+
+        return effect
+
     def asks_about(self, variable: str, actions: Sequence[Action]) -> bool:
         """Whether a condition that sees a variable may decide these actions."""
         return self._engine.asks_about(variable, self._session.principal, self._session.connection, actions)

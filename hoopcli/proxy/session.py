@@ -147,6 +147,7 @@ class _Host:
             masking=lambda masks: Masking(masks, services.masking_key),
             now=services.now,
             preview=self.enforcement.preview,
+            preview_each=self.enforcement.preview_each,
             asks_about=self.enforcement.asks_about,
             spool=self._spool,
         )

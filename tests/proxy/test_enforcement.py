@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hoopcli.errors import LedgerError
 from hoopcli.ledger.keys import load_or_create
@@ -126,6 +129,51 @@ def test_what_no_rule_allows_is_denied_recorded_and_explained(tmp_path: Path) ->
         assert bench.enforcement.stats.denied == 1
 
     assert run(tmp_path, work).decisions() == [("deny", "default-deny")]
+
+
+KINDRED = """
+version: 1
+rules:
+  - {id: docs, effect: allow, verbs: ["blob:list"], resources: ["acme/docs", "acme/docs/*", "acme/open/*"]}
+  - {id: secret, effect: deny, resources: ["acme/docs/secret/*", "acme/docs/*.key"]}
+  - {id: late, effect: deny, resources: ["acme/docs/late/*"], when: "connection.kind == 'sql'"}
+  - {id: odd, effect: deny, resources: ["acme/docs/odd/*"], when: "statement.resources.exists(r, r.endsWith('9'))"}
+  - {id: broken, effect: deny, resources: ["acme/docs/broken/*"], when: "statement.gone == 1"}
+  - {id: people, effect: require_approval, verbs: ["blob:list"], resources: ["acme/docs/ask/*"]}
+masks:
+  - {id: mail, detectors: [email], method: redact}
+"""
+_FOLDERS = ("acme/docs", "acme/docs/secret", "acme/docs/late", "acme/docs/odd", "acme/docs/broken", "acme/docs/ask")
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.lists(
+        st.tuples(
+            st.sampled_from(
+                [*_FOLDERS, "acme/DOCS", "acme/Docs/SECRET", "acme/other", "acme/open", "ACME/docs/secret"]
+            ),
+            st.sampled_from(["", "/a", "/9", "/*", "/a.key", "/A.KEY", "/secret/x", "/b*", "/a/b/c"]),
+        ),
+        min_size=5,
+        max_size=40,
+    ),
+    masked=st.booleans(),
+)
+def test_a_preview_of_many_resources_is_that_of_each(
+    tmp_path: Path, names: list[tuple[str, str]], *, masked: bool
+) -> None:
+    listing = Statement("", b"", (Action("blob:list"),), exact_case=True)
+
+    async def work(bench: Bench) -> None:
+        effect_on = bench.enforcement.preview_each(listing)
+        for folder, name in names:
+            one = replace(listing, actions=(Action("blob:list", (folder + name,)),))
+            assert effect_on(folder + name) is bench.enforcement.preview(one), folder + name
+
+    folder = tmp_path / secrets.token_hex(4)
+    folder.mkdir()
+    run(folder, work, engine=Engine(load(KINDRED)), discharges=frozenset({"mask"} if masked else ()))
 
 
 def test_a_preview_is_not_recorded_and_permits_nothing(tmp_path: Path) -> None:
