@@ -1,19 +1,27 @@
-"""``hoop approvals``: the requests that wait for a person on this machine."""
+"""``hoop approvals``: the requests that wait for a person, at the server if one is set, else on this machine."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hoopcli.cli import output
-from hoopcli.cli.options import AsJson
+from hoopcli.cli.options import AsJson, duration
+from hoopcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from hoopcli.proxy.approvals import Request
+    from hoopcli.model.approval import Request
+    from hoopcli.proxy.approvals import Approvals
+    from hoopcli.proxy.remote_approvals import RemoteApprovals
+
+POLL_SECONDS = 1.0
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The request, as `hoop approvals ls` names it.")]
+Uses = Annotated[int | None, typer.Option("--uses", min=1, help="Grant fewer uses than the policy does.")]
+For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="Grant it for less long, e.g. 5m.")]
 Comment = Annotated[str, typer.Option("--comment", "-m", metavar="TEXT", help="Why; it is recorded.")]
 
 
@@ -24,6 +32,8 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("approve")(approve)
     group.command("deny")(deny)
+    group.command("watch")(watch)
+    group.command("open")(open_)
     app.add_typer(group, name="approvals")
 
 
@@ -56,14 +66,53 @@ def show(request: Id, as_json: AsJson = False) -> None:
         _print(approvals.get(request), as_json)
 
 
-def approve(request: Id, comment: Comment = "", as_json: AsJson = False) -> None:
+def approve(request: Id, comment: Comment = "", uses: Uses = None, for_: For = None, as_json: AsJson = False) -> None:
     """Let it run. Nobody can approve a request of their own."""
-    _answer(request, comment, as_json, yes=True)
+    from hoopcli.cli.workspace import Workspace, now  # noqa: PLC0415
+
+    if uses is None and for_ is None:
+        _answer(request, comment, as_json, yes=True)
+        return
+    until = now() + duration(for_, "--for") if for_ else None
+    with Workspace.open().approvals() as approvals:
+        at_server = _at_server(approvals)
+        answered = at_server.answer(request, None, approve=True, comment=comment, uses=uses, until=until)
+    _print(answered, as_json)
 
 
 def deny(request: Id, comment: Comment = "", as_json: AsJson = False) -> None:
     """Refuse it."""
     _answer(request, comment, as_json, yes=False)
+
+
+def watch(as_json: AsJson = False) -> None:
+    """Show each request as it comes, until interrupted. With --json, one line each."""
+    from hoopcli.cli.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open().approvals() as approvals:
+        for request in _arrivals(approvals):
+            if as_json:
+                output.line(document(request))
+            else:
+                _print(request, as_json)
+            output.flush()
+
+
+def open_(as_json: AsJson = False) -> None:
+    """Open the server's pages in a browser: the address signs it in once, within a minute."""
+    from hoopcli.cli.asking import can_ask  # noqa: PLC0415
+    from hoopcli.cli.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open().approvals() as approvals:
+        url = _at_server(approvals).pages()
+    if as_json:
+        output.document({"url": url})
+        return
+    output.say(url)
+    if can_ask():
+        import webbrowser  # noqa: PLC0415
+
+        webbrowser.open(url)
 
 
 def _answer(request: str, comment: str, as_json: bool, *, yes: bool) -> None:
@@ -73,6 +122,40 @@ def _answer(request: str, comment: str, as_json: bool, *, yes: bool) -> None:
     with workspace.approvals() as approvals:
         answered = approvals.answer(request, workspace.principal, approve=yes, comment=comment)
     _print(answered, as_json)
+
+
+def _at_server(approvals: Approvals | RemoteApprovals) -> RemoteApprovals:
+    from hoopcli.proxy.remote_approvals import RemoteApprovals  # noqa: PLC0415
+
+    if not isinstance(approvals, RemoteApprovals):
+        raise UsageError("that needs a server", 'write into config.toml: [server] and url = "https://HOST"')
+    return approvals
+
+
+def _arrivals(approvals: Approvals | RemoteApprovals) -> Iterator[Request]:
+    """Each request that waits, once, for ever."""
+    seen: set[str] = set()
+    for waiting in _lists(approvals):
+        for request in waiting:
+            if request.id not in seen:
+                seen.add(request.id)
+                yield request
+
+
+def _lists(approvals: Approvals | RemoteApprovals) -> Iterator[list[Request]]:
+    """What waits, again whenever it may have changed."""
+    import time  # noqa: PLC0415
+
+    from hoopcli.proxy.approvals import Approvals  # noqa: PLC0415
+
+    if isinstance(approvals, Approvals):
+        while True:
+            yield approvals.pending()
+            time.sleep(POLL_SECONDS)
+    tag = "none"
+    while True:
+        waiting, tag = approvals.changed(tag)
+        yield waiting
 
 
 def document(request: Request) -> dict[str, Any]:
@@ -93,6 +176,8 @@ def document(request: Request) -> dict[str, Any]:
         "uses": request.uses,
         "asked": _time(request.asked),
         "expires": _time(request.expires),
+        "withdrawn": None if request.withdrawn is None else _time(request.withdrawn),
+        "link": request.link,
         "answers": [
             {"approver": a.approver, "approve": a.approve, "comment": a.comment, "at": _time(a.at)}
             for a in request.answers
@@ -109,7 +194,7 @@ def _print(request: Request, as_json: bool) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     said = [f"{a.approver} {'approved' if a.approve else 'denied'} {a.comment}".strip() for a in request.answers]
-    keys = ("id", "state", "principal", "on_behalf_of", "connection", "rule", "reason", "expires")
+    keys = ("id", "state", "principal", "on_behalf_of", "connection", "rule", "reason", "expires", "withdrawn", "link")
     output.show(
         output.fields(
             {key: shown[key] for key in keys if shown[key]}

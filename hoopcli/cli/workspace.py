@@ -23,6 +23,7 @@ from hoopcli.spi import Connector
 if TYPE_CHECKING:
     from hoopcli.policy.engine import Engine
     from hoopcli.proxy.approvals import Approvals
+    from hoopcli.proxy.remote_approvals import RemoteApprovals
 
 
 def now() -> datetime:
@@ -96,8 +97,15 @@ class Workspace:
         return folder.joinpath(*parts)
 
     @contextmanager
-    def approvals(self) -> Iterator[Approvals]:
-        """The requests that wait on this machine."""
+    def approvals(self) -> Iterator[Approvals | RemoteApprovals]:
+        """The requests that wait: at the server if one is set, else on this machine."""
+        if self.settings.server.url is not None:
+            from hoopcli.cli.remote import signed_in  # noqa: PLC0415
+            from hoopcli.proxy.remote_approvals import RemoteApprovals  # noqa: PLC0415
+
+            with signed_in(self) as server:
+                yield RemoteApprovals(server, now)
+            return
         from hoopcli.proxy.approvals import Approvals  # noqa: PLC0415
 
         store = Approvals(self.state("approvals.db"), now)

@@ -19,16 +19,10 @@ from hoopcli.model.approval import Answer, Binding, Question, Request, State
 from hoopcli.model.decision import Approve
 
 PATH = "/v1/approvals"
+TICKETS = "/v1/browser/tickets"
 POLL_SECONDS = 25
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-_ERRORS: Mapping[int, type[HoopError]] = {
-    401: NotSignedInError,
-    403: DeniedError,
-    404: UsageError,
-    409: UsageError,
-    413: UsageError,
-    422: UsageError,
-}
+_PASSING = frozenset({408, 425, 429})
 
 
 class Server(Protocol):
@@ -115,7 +109,7 @@ class RemoteApprovals:
     def answer(
         self,
         identity: str,
-        _approver: Principal,
+        _approver: Principal | None,
         *,
         approve: bool,
         comment: str = "",
@@ -129,6 +123,10 @@ class RemoteApprovals:
         if until is not None:
             said["until"] = until.isoformat()
         return read(checked(self._server.request("POST", f"{PATH}/{_part(identity)}/answer", json=said)))
+
+    def pages(self) -> str:
+        """An address that opens the pages for whoever is signed in, once, within a minute. Raises HoopError."""
+        return str(checked(self._server.request("POST", TICKETS))["url"])
 
     async def _withdraw(self, identity: str) -> None:
         try:
@@ -197,8 +195,16 @@ def checked(response: httpx.Response) -> Any:
         return document
     told = document if isinstance(document, dict) else {}
     detail = told.get("detail")
-    kind = _ERRORS.get(response.status_code, UpstreamError)
-    raise kind(detail if isinstance(detail, str) else f"the server answered {response.status_code}", _hint(told))
+    raise _kind(response.status_code)(
+        detail if isinstance(detail, str) else f"the server answered {response.status_code}", _hint(told)
+    )
+
+
+def _kind(status: int) -> type[HoopError]:
+    """What an answer means; what may pass, so that asking again makes sense, is an UpstreamError."""
+    if status in {401, 403}:
+        return NotSignedInError if status == 401 else DeniedError
+    return UsageError if 400 <= status < 500 and status not in _PASSING else UpstreamError
 
 
 def _hint(told: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import structlog
 import uvicorn
 from fastapi import FastAPI, Request
 
@@ -120,6 +121,7 @@ def replica(
     app = create_app(services)
     app.dependency_overrides[caller] = by_header
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # what it logs is nobody's output here
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name=f"replica {port}")
     thread.start()
     try:
@@ -128,5 +130,6 @@ def replica(
     finally:
         server.should_exit = True
         thread.join(20)
+        structlog.reset_defaults()
         wake.close()
         database.close()
