@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _MOST_LINE = 4096
 _MOST_PENDING = 16
@@ -178,11 +178,13 @@ class Commands:
     """The command lines of an interactive shell, as the terminal echoed them: what is typed unseen is never among them.
 
     A line of output is a command if Enter was pressed for it and it shows what was typed; where keys were pressed that
-    edit the line, it is the next line that ends.
+    edit the line, it is the next line that ends. ``mask`` is what output goes through: what it changes of a line may
+    look otherwise as it is typed, so only what comes before that is looked for.
     """
 
-    def __init__(self, cols: int = 80) -> None:
+    def __init__(self, cols: int = 80, mask: Callable[[str], str] = str) -> None:
         self.lines = Lines(cols)
+        self._mask = mask
         self._typed = ""
         self._edited = False
         self._pending: deque[str | None] = deque(maxlen=_MOST_PENDING)
@@ -191,12 +193,18 @@ class Commands:
         """Take input."""
         for char in text:
             if char in "\r\n":
-                self._pending.append(None if self._edited else self._typed.strip())
+                self._pending.append(None if self._edited else self._as_shown().strip())
                 self._typed, self._edited = "", False
             elif char < " " or char == "\x7f":
                 self._edited = True
             elif len(self._typed) < _MOST_COMMAND:
                 self._typed += char
+
+    def _as_shown(self) -> str:
+        """What was typed, up to where masking changes it."""
+        masked = self._mask(self._typed)
+        same = (place for place, (one, other) in enumerate(zip(self._typed, masked, strict=False)) if one != other)
+        return self._typed[: next(same, min(len(self._typed), len(masked)))]
 
     def shown(self, text: str) -> Iterator[str]:
         """Take output; iterate the command lines in it, with their prompt."""

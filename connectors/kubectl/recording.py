@@ -57,7 +57,7 @@ class ExecRecording:
         header = CastHeader(*_SIZE, int(began), masking.detect(" ".join(command))[0][:_MOST_TEXT])
         self._record = ExecRecord(
             CastRecorder(header, permit.decision.keep),
-            Commands() if self._tty else None,
+            Commands(mask=lambda text: masking.detect(text)[0]) if self._tty else None,
             self._masked() if keep_input else None,
             {} if self._copies is None else {self._copies: TarList()},
         )

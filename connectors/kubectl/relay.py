@@ -72,8 +72,7 @@ class Relay:
                 status = yield from self._step()
         except PeerGoneError as gone:
             status = self._left(gone.peer)
-        finally:
-            yield SetTimer(None)
+        yield SetTimer(None)
         yield from self._send(self._bridge.end())
         yield ClosePeer(Peer.UPSTREAM)
         return status

@@ -8,6 +8,7 @@ refused, as it would after a refusal by the cluster itself.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Protocol
@@ -53,6 +54,9 @@ from hoopcli.spi import LayerContext
 STREAMED = frozenset({"exec", "attach", "portforward"})
 _FORWARDS = "portforward"
 _SWITCHING = 101
+_PORT = re.compile("[1-9][0-9]{0,4}")
+_LAST_PORT = 65535
+_MOST_PORTS = 100
 _LONGEST_REFUSAL = 1 << 20
 #: Fields of the handshake, which each side makes anew.
 _HANDSHAKE = (
@@ -89,6 +93,8 @@ def serve(context: LayerContext, exchange: Exchange, asked: Asked) -> Steps[None
     if offer is None:
         raise RefusedError(400, "BadRequest", f"{asked.info.subresource} is a stream", "ask to upgrade the connection")
     protocols = _protocols(asked.info.subresource, offer)
+    if protocols[0] == PORT_FORWARD_PROTOCOLS[1]:
+        _ports(asked.info)
     reply = yield from exchange.authorize(asked.statement())
     if isinstance(reply, Deny):
         raise DeniedError(reply.message, reply.hint)
@@ -206,7 +212,7 @@ class _Stream:
 
     def _forward(self, protocol: str, forwards: Forwards) -> PortForward | ChannelForward:
         if protocol == PORT_FORWARD_PROTOCOLS[1]:
-            return ChannelForward(_ports(self._asked.info.values("ports")), forwards)
+            return ChannelForward(_ports(self._asked.info), forwards)
         tunnelled = self._offer.upgrade != SPDY
         return PortForward(
             client_tunnelled=tunnelled, upstream_tunnelled=tunnelled, forwards=forwards, refuses=self._refuses()
@@ -230,9 +236,9 @@ class _Stream:
         return (self._context.now() - self._began).total_seconds()
 
 
-def _ports(values: Sequence[str]) -> list[int]:
-    """The ports of a query. Raises ProtocolError."""
-    texts = [port for value in values for port in value.split(",")]
-    if not all(text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536 for text in texts):
-        raise ProtocolError("the query names no ports that can be forwarded")
+def _ports(info: RequestInfo) -> list[int]:
+    """The ports of a query, each written as the policy knows it. Raises ProtocolError."""
+    texts = [port for value in info.values("ports") for port in value.split(",")]
+    if not 0 < len(texts) <= _MOST_PORTS or not all(map(_PORT.fullmatch, texts)) or max(map(int, texts)) > _LAST_PORT:
+        raise ProtocolError("the query names no ports that can be forwarded, or too many")
     return [int(text) for text in texts]
