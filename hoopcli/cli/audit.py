@@ -200,7 +200,7 @@ def expire(
     as_json: AsJson = False,
 ) -> None:
     """Remove the contents of old payloads for good. The ledger still verifies."""
-    from hoopcli.cli.evidence import writing  # noqa: PLC0415
+    from hoopcli.cli.evidence import check_receipt, writing  # noqa: PLC0415
     from hoopcli.cli.workspace import Workspace, now  # noqa: PLC0415
 
     workspace = Workspace.open()
@@ -212,6 +212,7 @@ def expire(
             f"Remove the contents recorded before {time.isoformat(timespec='minutes')}?", abort=True, err=True
         )
     with writing(workspace) as ledger:
+        check_receipt(workspace, time)
         count = ledger.expire(time)
     if as_json:
         output.document({"before": time.isoformat(), "expired": count})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from hoopcli.cli import output
 from hoopcli.cli.workspace import Workspace
 from hoopcli.errors import LedgerError, UsageError
 from hoopcli.ledger import drafts
-from hoopcli.ledger.keys import load_or_create, system_keyring
+from hoopcli.ledger.keys import load_or_create, read_vkey, system_keyring
 from hoopcli.ledger.reader import Reader
+from hoopcli.ledger.receipt import load
 from hoopcli.ledger.search import Index
 from hoopcli.ledger.store import Ledger
 
@@ -38,6 +40,18 @@ def writing(workspace: Workspace) -> Iterator[Ledger]:
         ledger.sign()
     finally:
         ledger.close()
+
+
+def check_receipt(workspace: Workspace, before: datetime) -> None:
+    """Where there is a server, nothing is removed that it has not cosigned. Raises UsageError, LedgerError."""
+    if workspace.settings.server.url is None:
+        return
+    path = workspace.settings.ledger_path
+    receipt = load(path, read_vkey(path.parent))
+    with Reader.open(path) as reader:
+        end = reader.index_at(before)
+    if end > (receipt.size if receipt is not None else 0):
+        raise UsageError("the server does not have all records before that time yet", "run: hoop sync")
 
 
 def record_reading(workspace: Workspace, what: str, records: int) -> None:

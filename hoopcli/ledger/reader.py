@@ -122,8 +122,8 @@ class Reader:
                 if record.body.get(member) == value:
                     yield record
 
-    def payload_rows(self, start: int = 0) -> Iterator[PayloadRow]:
-        """Every payload from the id ``start`` on, in order of id, as stored."""
+    def payload_rows(self, start: int = -(1 << 63)) -> Iterator[PayloadRow]:
+        """Every payload from the id ``start`` on, in order of id, as stored; also those that no record can have."""
         with explained(self.path):
             for row in self._db.execute("SELECT id, salt, content FROM payloads WHERE id >= ? ORDER BY id", (start,)):
                 yield PayloadRow(*row)

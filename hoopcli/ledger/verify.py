@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from hoopcli.errors import LedgerError
+from hoopcli.ledger import receipt as receipts
 from hoopcli.ledger.bundle import Bundle, is_bundle
 from hoopcli.ledger.completeness import Completeness
 from hoopcli.ledger.integrity import Excerpt, Heads, RecordCheck, TreeCheck, WholeTree
@@ -77,12 +78,22 @@ def verify(
             integrity.add(None, "checkpoint", "", "the copy of the last checkpoint beside the ledger is missing")
         heads = Heads(
             _readable(reader.checkpoints(), "checkpoint", integrity),
-            [n for n in (kept, *known) if n is not None],
+            [n for n in (kept, _receipt(path, key, integrity), *known) if n is not None],
             key,
             integrity,
         )
         tree = WholeTree(heads, integrity)
         return _walk(reader, reader.payload_rows(), tree, integrity, now, progress)
+
+
+def _receipt(path: Path, key: Verifier, integrity: Findings) -> str | None:
+    """The checkpoint that a server has cosigned, which shows a rollback of everything else beside the ledger."""
+    try:
+        found = receipts.load(path, key)
+    except LedgerError as error:
+        integrity.add(None, "receipt", "", error.message)
+        return None
+    return None if found is None else found.note
 
 
 def _bundle_tree(bundle: Bundle, key: Verifier, known: Sequence[str], integrity: Findings) -> TreeCheck:
