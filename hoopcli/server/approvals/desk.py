@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,6 +23,7 @@ from hoopcli.server.approvals.waits import GoneError, until
 from hoopcli.server.channels.outbox import enqueue
 from hoopcli.server.problems import Problem, not_found
 from hoopcli.server.services import Services
+from hoopcli.server.wake import Ticket
 
 #: Wake topics: one request by its id, and the list of those that wait, of which there is one.
 REQUEST, INBOX = "approval", "approvals"
@@ -188,9 +189,9 @@ class Desk:
             request=request,
         )
 
-    async def inbox_changed(self, seconds: float) -> None:
-        """Return once the list of what waits has changed, or after so long."""
-        await self._services.wake.wait(INBOX, EVERYTHING, seconds)
+    def listening(self) -> AbstractContextManager[Ticket]:
+        """A ticket that is woken whenever the list of what waits changes."""
+        return self._services.wake.subscribed(INBOX, EVERYTHING)
 
     def sweep(self) -> int:
         """Close what has expired; how many."""

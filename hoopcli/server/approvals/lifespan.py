@@ -62,15 +62,16 @@ def _message(desk: Desk, delivery: Delivery, channel: ChannelSettings) -> Messag
 
 async def _chores(desk: Desk, sending: Sender) -> None:
     """Sweep on a short timer; send as soon as something may have to be sent."""
-    swept = 0.0
-    while True:
-        try:
-            if asyncio.get_running_loop().time() - swept >= SWEEP_SECONDS:
-                await to_thread.run_sync(desk.sweep)
-                swept = asyncio.get_running_loop().time()
-            while await to_thread.run_sync(sending.deliver):
-                pass
-            await desk.inbox_changed(SWEEP_SECONDS)
-        except Exception:  # noqa: BLE001 - whatever it is, the other chores and later tries go on
-            _log.exception("approvals: a chore failed")
-            await asyncio.sleep(SWEEP_SECONDS)
+    clock = asyncio.get_running_loop().time
+    swept = clock() - SWEEP_SECONDS
+    with desk.listening() as changed:
+        while True:
+            try:
+                if clock() - swept >= SWEEP_SECONDS:
+                    await to_thread.run_sync(desk.sweep)
+                    swept = clock()
+                while await to_thread.run_sync(sending.deliver):
+                    pass
+            except Exception:  # noqa: BLE001 - whatever it is, the other chores and later tries go on
+                _log.exception("approvals: a chore failed")
+            await changed.wait(SWEEP_SECONDS)

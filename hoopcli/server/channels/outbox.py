@@ -17,7 +17,7 @@ from hoopcli.server.tables import approvals as tables
 
 ATTEMPTS = 10
 LEASE_SECONDS = 120.0
-BATCH = 20
+BATCH = 5
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 3_600.0
 _ROW = tables.deliveries.c

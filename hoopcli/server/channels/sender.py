@@ -40,6 +40,8 @@ class Sender:
             return 0
         with self.database.write() as connection:
             deliveries = take(connection, self.now())
+        if not deliveries:
+            return 0
         by_name = {channel.name: channel for channel in self.channels}
         with httpx.Client(timeout=SECONDS, follow_redirects=False) as client:
             for delivery in deliveries:
