@@ -2,8 +2,8 @@
 
 The upgrade is held until the request is permitted, which may take as long as people need: ``kubectl`` sets no limit to
 it. Only then the upstream hears of it, and only once it has agreed the client does. From there on a bridge decodes both
-ends: see ``streams``. A refusal is an ordinary answer; ``kubectl`` asks once more over SPDY where a WebSocket was
-refused, as it would after a refusal by the cluster itself.
+ends: see ``streams``. A refusal is an ordinary answer. ``kubectl`` then asks once more over SPDY, as it would after a
+refusal by the cluster itself; so where people refused an exec, it is told within the WebSocket.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from connectors.kubectl.relay import Bridge, Relay
 from connectors.kubectl.request_info import RequestInfo
 from connectors.kubectl.streams.channel_forward import ChannelForward
 from connectors.kubectl.streams.channels import ChannelCodec
-from connectors.kubectl.streams.events import Side
+from connectors.kubectl.streams.events import Closed, ErrorStatus, Side
 from connectors.kubectl.streams.exec_stream import ExecCodec
 from connectors.kubectl.streams.forwards import Forwards
 from connectors.kubectl.streams.handshake import (
@@ -31,6 +31,7 @@ from connectors.kubectl.streams.handshake import (
     SPDY,
     SPDY_CHANNEL_PROTOCOLS,
     SPDY_PORT_FORWARD_PROTOCOLS,
+    WEBSOCKET,
     Offer,
     accept_headers,
     check_accepted,
@@ -46,7 +47,7 @@ from hoopcli.masking.masker import about
 from hoopcli.model.decision import Approve, Effect, Json, Statement, Streaming
 from hoopcli.model.outcome import Outcome, Status
 from hoopcli.sansio.commands import Record
-from hoopcli.sansio.events import Deny, Permit
+from hoopcli.sansio.events import Deny, Peer, Permit
 from hoopcli.sansio.layer import Steps
 from hoopcli.spi import LayerContext
 
@@ -54,6 +55,8 @@ from hoopcli.spi import LayerContext
 STREAMED = frozenset({"exec", "attach", "portforward"})
 _FORWARDS = "portforward"
 _SWITCHING = 101
+_UNAUTHORIZED = 401
+_BAD_GATEWAY = 502
 _PORT = re.compile("[1-9][0-9]{0,4}")
 _LAST_PORT = 65535
 _MOST_PORTS = 100
@@ -95,8 +98,13 @@ def serve(context: LayerContext, exchange: Exchange, asked: Asked) -> Steps[None
     protocols = _protocols(asked.info.subresource, offer)
     if protocols[0] == PORT_FORWARD_PROTOCOLS[1]:
         _ports(asked.info)
-    reply = yield from exchange.authorize(asked.statement())
+    statement = asked.statement()
+    asks_people = context.preview(statement) is Effect.REQUIRE_APPROVAL
+    reply = yield from exchange.authorize(statement)
     if isinstance(reply, Deny):
+        if asks_people and offer.upgrade == WEBSOCKET and asked.info.subresource != _FORWARDS:
+            yield from _told_within(exchange, offer, protocols[0], f"hoop: {reply.message}; {reply.hint}")
+            return
         raise DeniedError(reply.message, reply.hint)
     stream = _Stream(context, exchange, asked, offer, reply)
     try:
@@ -109,6 +117,18 @@ def serve(context: LayerContext, exchange: Exchange, asked: Asked) -> Steps[None
         yield Record(stream.outcome(Status.BLOCKED))
         raise
     yield Record(stream.outcome(stream.status))
+
+
+def _told_within(exchange: Exchange, offer: Offer, protocol: str, message: str) -> Steps[None]:
+    """Refuse within the stream, where a client would not ask people a second time for having been refused outright."""
+    yield from exchange.switch(_switching(offer, protocol))
+    codec = ChannelCodec(Side.SERVER, protocol)
+    for event in (ErrorStatus.refusal(message), Closed()):
+        yield exchange.raw(Peer.CLIENT, codec.send(event))
+
+
+def _switching(offer: Offer, protocol: str) -> Response:
+    return Response(_SWITCHING, "Switching Protocols", Headers(accept_headers(offer, protocol)))
 
 
 def _protocols(subresource: str, offer: Offer) -> Sequence[str]:
@@ -167,9 +187,7 @@ class _Stream:
             yield from self._refused(response)
             return
         protocol = self._agreed(protocols, nonce, response)
-        yield from self._exchange.switch(
-            Response(_SWITCHING, "Switching Protocols", Headers(accept_headers(self._offer, protocol)))
-        )
+        yield from self._exchange.switch(_switching(self._offer, protocol))
         yield from self._bridged(protocol)
 
     def _agreed(self, protocols: Sequence[str], nonce: bytes, response: Response) -> str:
@@ -189,7 +207,9 @@ class _Stream:
         self.status = Status.FAILED
         self.errors.append(f"{response.status} {response.reason}")
         content_type = response.headers.get("content-type") or "text/plain"
-        yield from self._exchange.respond(response.status, Headers([("Content-Type", content_type)]), text.encode())
+        # the client's own proof was good: it must not be told to find another
+        status = _BAD_GATEWAY if response.status == _UNAUTHORIZED else response.status
+        yield from self._exchange.respond(status, Headers([("Content-Type", content_type)]), text.encode())
 
     def _bridged(self, protocol: str) -> Steps[None]:
         idle = self._terms.idle.total_seconds() if self._terms.idle else None

@@ -91,7 +91,7 @@ class Dialogue:
         self.play = Playbook(serve_http(made, Streams(made), Upstream("cluster", 443, None)))
 
     def _preview(self, statement: Statement) -> Effect:
-        ports = statement.facts["ports"]
+        ports = statement.facts["ports"]  # none for the request itself
         assert isinstance(ports, list)
         return Effect.DENY if set(ports) & set(self._refused) else self.previewed
 

@@ -68,6 +68,29 @@ def test_a_denial_is_an_ordinary_answer_and_the_upstream_hears_nothing() -> None
     assert not only(talk.play.log, OpenUpstream)
 
 
+def test_what_people_refuse_is_told_within_the_stream_for_else_they_would_be_asked_again() -> None:
+    talk = Dialogue()
+    talk.previewed = Effect.REQUIRE_APPROVAL
+    assert talk.request()
+    talk.denied()
+    head, _, stream = talk.to_client().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    told, *_ = v5(Side.CLIENT).feed(stream)
+    assert isinstance(told, ErrorStatus)
+    assert told.status is not None
+    assert told.status["message"] == "hoop: denied by no-exec; ask first"
+    assert talk.play.ended
+    assert talk.to_upstream() == b""
+
+
+def test_an_upstream_that_does_not_know_the_broker_does_not_ask_the_client_for_a_proof() -> None:
+    talk = Dialogue()
+    talk.permitted()
+    talk.upstream(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+    assert talk.to_client().startswith(b"HTTP/1.1 502 ")
+    assert talk.outcome.errors == ("401 Unauthorized",)
+
+
 def test_a_client_that_gives_up_withdraws_the_question() -> None:
     talk = Dialogue()
     assert talk.request()

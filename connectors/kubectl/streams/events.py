@@ -54,6 +54,14 @@ class ErrorStatus:
 
     raw: bytes
 
+    @classmethod
+    def refusal(cls, message: str) -> ErrorStatus:
+        """The end of a command that was not let run, or not let go on. Clients show the message."""
+        told = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Forbidden"}
+        # some clients look for an exit code and nothing else: that of a shell whose command must not run
+        details = {"causes": [{"reason": "ExitCode", "message": "126"}]}
+        return cls(json.dumps({**told, "message": message, "code": 403, "details": details}).encode())
+
     @cached_property
     def status(self) -> Mapping[str, Json] | None:
         """The ``Status``, None where the bytes are none."""

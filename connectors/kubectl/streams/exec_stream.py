@@ -196,7 +196,7 @@ class ExecStream:
         try:
             self._flush_all(moved)
             if reason and self.status is None:
-                moved.to_client.append(self._client.send(_refusal(reason)))
+                moved.to_client.append(self._client.send(ErrorStatus.refusal(reason)))
                 moved.to_client.append(self._client.send(HalfClosed(Channel.ERROR)))
             closed = Closed(_POLICY_VIOLATION if denied else _GOING_AWAY, reason)
             moved.to_client.append(self._client.send(closed))
@@ -205,11 +205,6 @@ class ExecStream:
             moved.error = error
         self._record.end(self._elapsed())
         return moved
-
-
-def _refusal(reason: str) -> ErrorStatus:
-    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": reason, "code": 403}
-    return ErrorStatus(json.dumps({**status, "reason": "Forbidden"}).encode())
 
 
 def _mask_texts(value: Json, detect: Detect, found: Counter[str]) -> Json:
