@@ -8,11 +8,11 @@ from functools import lru_cache, partial
 
 from connectors.blob.asked import Asked
 from connectors.blob.content.etag import masked_etag, masks_digest
-from connectors.blob.delivery import Delivery
 from connectors.blob.listing import ListingRules
 from connectors.blob.listing_json import listing_of
 from connectors.blob.markers import Markers
 from connectors.blob.reference import Answer
+from connectors.http.delivery import Delivery
 from connectors.http.exchange import Exchange
 from connectors.http.message import Headers, Response
 from hoopcli.masking.masker import Masking, about

@@ -12,7 +12,6 @@ from connectors.blob.address import parse
 from connectors.blob.answers import LISTINGS, Listings, Terms, pass_on, pass_text
 from connectors.blob.asked import Asked
 from connectors.blob.batches import Batches
-from connectors.blob.delivery import Delivery
 from connectors.blob.errors import DENIED, StorageError, storage_error
 from connectors.blob.operations import classify
 from connectors.blob.proof import authenticate
@@ -20,6 +19,7 @@ from connectors.blob.reading import Reading, conditions_translated
 from connectors.blob.reference import Answer, Body
 from connectors.blob.signing import AUDIENCE, Endpoint, upstream_request, without_proof
 from connectors.blob.uploads import Upload, known
+from connectors.http.delivery import Delivery
 from connectors.http.exchange import Exchange
 from connectors.http.link import PeerGoneError
 from connectors.http.message import Headers, Request, Response

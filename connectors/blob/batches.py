@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from connectors.blob import batch
 from connectors.blob.address import parse
 from connectors.blob.asked import Asked
-from connectors.blob.delivery import Delivery
 from connectors.blob.errors import DENIED, StorageError, storage_error
 from connectors.blob.operations import classify
 from connectors.blob.proof import authenticate
 from connectors.blob.signing import AUDIENCE, Endpoint, upstream_request, without_proof
+from connectors.http.delivery import Delivery
 from connectors.http.exchange import Exchange
 from connectors.http.link import PeerGoneError
 from connectors.http.message import Headers, Request

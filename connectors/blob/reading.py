@@ -20,10 +20,10 @@ from connectors.blob.content.kinds import HEAD, Content, Kind, decide
 from connectors.blob.content.masker import open_masker
 from connectors.blob.content.ranges import ByteRange, NotSatisfiable, asked_range, content_range
 from connectors.blob.content.spool import SpoolKey
-from connectors.blob.delivery import Delivery
 from connectors.blob.errors import DENIED, StorageError, storage_error
 from connectors.blob.making import Making, ParquetMaking, StreamMaking
 from connectors.blob.reference import Answer
+from connectors.http.delivery import Delivery
 from connectors.http.exchange import Exchange
 from connectors.http.head import content_length
 from connectors.http.link import PeerGoneError
