@@ -28,6 +28,7 @@ from hoopcli.model.decision import (
     Statement,
     Streaming,
 )
+from hoopcli.policy.built_in import built_in
 from hoopcli.policy.cel_engine import Context
 from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
@@ -76,7 +77,7 @@ class Engine:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.revision = policy.revision
-        self._rules = policy.rules
+        self._rules = (*policy.rules, *built_in(policy.document.defaults))
         self._conditions = {n: Condition(rule.when) for n, rule in enumerate(policy.rules) if rule.when is not None}
         self._wanted = frozenset().union(*(condition.variables for condition in self._conditions.values()))
         self._keep = policy.document.defaults.keep.bytes

@@ -30,6 +30,7 @@ RESERVED = frozenset(
         "masked-predicate",
         "masked-move",
         "masked-write-back",
+        "kubernetes-discovery",
     }
 )
 
@@ -233,8 +234,9 @@ class MaskRule(_Model):
 
 
 class Defaults(_Model):
-    """What holds where a rule does not say."""
+    """What holds where a rule does not say. ``discovery``: everybody may ask a cluster what it can do."""
 
+    discovery: bool = True
     keep: Kept = Kept(bytes=262_144)
     approval: Approval = Approval()
 

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hoopcli.errors import UsageError
 from hoopcli.model.access import Connection, Principal, PrincipalKind
 from hoopcli.model.decision import Action, Approve, Effect, Limit, Mask, Method, Statement, Streaming
 from hoopcli.policy.cases import run
@@ -264,3 +265,32 @@ def test_the_engine_never_raises_on_garbage(facts: Any, now: datetime) -> None:
     engine = Engine(load("version: 1\n" + policy.replace("verbs", "when: 'statement.tables[0] == 1', verbs")))
     decision = engine.decide(Principal("", PrincipalKind.AGENT), DB, Statement("\ud800", b"", (SELECT,), facts), now)
     assert decision.effect in {Effect.DENY, Effect.ALLOW}
+
+
+class TestBuiltIn:
+    """Clients ask a cluster what it can do, unless the policy has something against it."""
+
+    @staticmethod
+    def decided(document: str, *verbs: str) -> tuple[Effect, str]:
+        actions = tuple(Action(verb, ("/api",)) for verb in verbs)
+        decision = Engine(load(document)).decide(
+            Principal("claire"), Connection("aks", "kubectl"), Statement("", b"", actions), datetime.now(UTC)
+        )
+        return decision.effect, decision.rule
+
+    @pytest.mark.parametrize("verb", ["k8s:discovery", "k8s:openapi", "k8s:version", "k8s:health"])
+    def test_it_allows_discovery_and_nothing_else(self, verb: str) -> None:
+        assert self.decided("version: 1", verb) == (Effect.ALLOW, "kubernetes-discovery")
+        assert self.decided("version: 1", verb, "k8s:impersonate") == (Effect.DENY, "default-deny")
+        for other in ("k8s:metrics", "k8s:get", "k8s:unclassified", "sql:select"):
+            assert self.decided("version: 1", other) == (Effect.DENY, "default-deny")
+
+    def test_it_can_be_switched_off_and_denied(self) -> None:
+        off = "version: 1\ndefaults: {discovery: false}"
+        assert self.decided(off, "k8s:discovery") == (Effect.DENY, "default-deny")
+        denied = 'version: 1\nrules: [{id: none, effect: deny, verbs: ["k8s:*"]}]'
+        assert self.decided(denied, "k8s:discovery") == (Effect.DENY, "none")
+
+    def test_its_name_is_taken(self) -> None:
+        with pytest.raises(UsageError):
+            load("version: 1\nrules: [{id: kubernetes-discovery, effect: allow}]")
