@@ -24,7 +24,7 @@ COMMANDS = (
     CommandInfo("connections", "The connections that you can ask for: ls, add, show, rm"),
     CommandInfo("policy", "What is allowed, and why: check, explain, test, schema"),
     CommandInfo("audit", "What happened: sessions, show, replay, search, verify, export"),
-    CommandInfo("approvals", "Requests that wait for a person: ls, show, approve, deny"),
+    CommandInfo("approvals", "Requests that wait for a person: ls, show, approve, deny, watch"),
     CommandInfo("demo", "A tour on an embedded database: real commands, nothing to set up"),
     CommandInfo("sync", "Send the ledger to the server, and keep its receipt"),
     CommandInfo("server", "The server of brokers and approvers: init, run"),
