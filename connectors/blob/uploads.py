@@ -16,6 +16,8 @@ from hoopcli.spi import LayerContext
 
 #: The longest body that is held, in the spool, until it is decided on.
 INSPECTED_LIMIT = 1 << 30
+#: The one request that carries a whole content, with its type.
+_WHOLE = "Put Blob"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,8 @@ def known(context: LayerContext, exchange: Exchange, asked: Asked) -> Steps[Uplo
 
 
 def _read(exchange: Exchange, asked: Asked, file: SpoolFile) -> Steps[Upload]:
-    headers, digest = asked.request.headers, hashlib.sha256()
-    kind, coding = headers.get("content-type") or "", headers.get("content-encoding") or ""
-    stored_as = headers.get("x-ms-blob-content-type") or kind, headers.get("x-ms-blob-content-encoding") or coding
-    inspector = UploadInspector(*stored_as, asked.address.path) if asked.operation.body is Body.CONTENT else None
+    digest = hashlib.sha256()
+    inspector = _inspector(asked) if asked.operation.body is Body.CONTENT else None
     while (data := (yield from exchange.chunk())) is not None:
         if file.size + len(data) > INSPECTED_LIMIT:
             hint = "send it in blocks that are shorter"
@@ -64,3 +64,13 @@ def _read(exchange: Exchange, asked: Asked, file: SpoolFile) -> Steps[Upload]:
     file.finish({})
     facts: dict[str, Json] = {"upload": inspector.finish()} if inspector is not None else {}
     return Upload(file, digest.hexdigest(), asked.statement(digest=digest.hexdigest(), **facts))
+
+
+def _inspector(asked: Asked) -> UploadInspector:
+    """What looks into the body as it will be stored. The type of a part is only that of a body in transit."""
+    headers = asked.request.headers
+    if asked.operation.name != _WHOLE:
+        return UploadInspector("", "", asked.address.path)
+    kind, coding = headers.get("content-type") or "", headers.get("content-encoding") or ""
+    stored_as = headers.get("x-ms-blob-content-type") or kind, headers.get("x-ms-blob-content-encoding") or coding
+    return UploadInspector(*stored_as, asked.address.path)
