@@ -40,6 +40,10 @@ class ContradictedError(LedgerError):
     """The server holds what this ledger does not: one of them was rolled back, or the key has a second ledger."""
 
 
+class _OvertakenError(UpstreamError):
+    """The server has more than was to be sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a server said."""
@@ -106,6 +110,14 @@ class LedgerSync:
             UpstreamError: no answer, or none that can be believed.
             LedgerError: the ledger or its receipt cannot be read.
         """
+        for _ in range(_TURNS):
+            try:
+                return self._round(progress)
+            except _OvertakenError:
+                continue  # another process of this machine sends the ledger too, and is further
+        raise UpstreamError("others keep sending this ledger faster", "run: hoop sync")
+
+    def _round(self, progress: Progress) -> Receipt | None:
         held = self._head()
         with Reader.open(self._ledger) as reader:
             note = reader.last_checkpoint()
@@ -136,7 +148,7 @@ class LedgerSync:
             raise UpstreamError("the server's answer cannot be understood", "check server.url") from error
 
     def _send(self, reader: Reader, note: str, checkpoint: Checkpoint, size: int, progress: Progress) -> object:
-        """Send what is missing; the cosigned note of the last answer, or None if there is none."""
+        """Send what is missing; the cosigned note of the last answer, or None if it has none."""
         idle = 0
         progress(size, checkpoint.size)
         with _Ahead(reader, note, checkpoint) as batches:
@@ -144,11 +156,12 @@ class LedgerSync:
                 answer = self._transport("POST", "/v1/ledgers/batches", batches.starting_at(size), MEDIA_TYPE)
                 document = _stale(answer.document()) if answer.status == 409 else self._expect(answer)
                 before, size = size, _size(document)
-                if answer.status == 200 and size == checkpoint.size:
+                cosigned = document.get("checkpoint") if answer.status == 200 else None
+                if size == checkpoint.size and (cosigned is not None or before == size):
                     progress(size, size)
-                    return document.get("checkpoint")
+                    return cosigned
                 if size > checkpoint.size:
-                    return None  # somebody else sends it too, and is further: the next round finds all of it
+                    raise _OvertakenError("the server has a later checkpoint")
                 idle += size <= before
                 progress(size, checkpoint.size)
         raise UpstreamError("the server does not take this ledger's records any further", "run: hoop sync")
