@@ -20,7 +20,7 @@ from hoopcli.model.decision import Approve
 
 PATH = "/v1/approvals"
 TICKETS = "/v1/browser/tickets"
-POLL_SECONDS = 25
+POLL_SECONDS = 55
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _PASSING = frozenset({408, 425, 429})
 

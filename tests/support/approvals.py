@@ -83,12 +83,12 @@ class Signed:
         self.headers = {"x-subject": person.subject}
 
     def request(self, method: str, path: str, *, json: Any = None) -> httpx.Response:
-        with httpx.Client(base_url=self.url, headers=self.headers, timeout=40, verify=False) as client:
+        with httpx.Client(base_url=self.url, headers=self.headers, timeout=70, verify=False) as client:
             return client.request(method, path, json=json)
 
     async def arequest(self, method: str, path: str, *, json: Any = None) -> httpx.Response:
         try:
-            async with httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=40, verify=False) as client:
+            async with httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=70, verify=False) as client:
                 return await client.request(method, path, json=json)
         except httpx.HTTPError as error:
             raise UpstreamError(f"the server cannot be reached ({type(error).__name__})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from anyio import to_thread
@@ -13,6 +14,9 @@ from hoopcli.server.problems import Problem
 from hoopcli.server.wake import Wake
 
 T = TypeVar("T")
+
+#: Threads for those that are woken: they do not queue behind thousands that begin to wait.
+_WOKEN = ThreadPoolExecutor(8, "woken")
 
 
 class GoneError(Problem):
@@ -44,12 +48,13 @@ async def until(
     gone = asyncio.ensure_future(_gone(request))
     try:
         with wake.subscribed(*subject) as ticket:
+            value = await to_thread.run_sync(read)
             while True:
-                value = await to_thread.run_sync(read)
                 left = min(end - clock(), ends_in(value))
                 if enough(value) or left <= 0:
                     return value
                 await _either(ticket.wait(left), gone)
+                value = await asyncio.get_running_loop().run_in_executor(_WOKEN, read)
     finally:
         gone.cancel()
 
