@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 
 from connectors.http.delivery import Delivery
@@ -19,6 +20,7 @@ from hoopcli.sansio.layer import Steps
 from hoopcli.spi import LayerContext
 
 _LONGEST_TEXT = 1 << 20
+_DISCOVERY = re.compile(r"/(?:api|apis|openapi/v[23]|version)/?(?:\?|$)")
 _REASONS = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -44,12 +46,14 @@ TEXT = frozenset({"k8s:logs", "k8s:proxy", "k8s:metrics"})
 def refusal(status: int, code: str, message: str, hint: str, request: Request | None) -> tuple[Headers, bytes]:
     """An error as the API server writes it, for ``kubectl`` to print."""
     said = f"{message}; {hint}" if hint else message
+    if request is not None and _DISCOVERY.match(request.target):  # there, kubectl reads no Status but shows a text
+        return Headers([("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]), said.encode()
     document = {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
-        "message": f"hoop: {said}",
+        "message": said,
         "reason": _REASONS.get(status, "InternalError"),
         "details": {"causes": [{"reason": code, "message": message}]},
         "code": status,

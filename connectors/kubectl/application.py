@@ -19,7 +19,7 @@ from connectors.kubectl.changes import Changes
 from connectors.kubectl.request_info import RequestInfo, request_info
 from connectors.kubectl.upstream import AUDIENCE, upstream_headers, upstream_target
 from connectors.kubectl.writeback import check_written
-from hoopcli.errors import DeniedError, HoopError, UpstreamError
+from hoopcli.errors import DeniedError, HoopError, NotSignedInError, UpstreamError
 from hoopcli.model.outcome import Status
 from hoopcli.sansio.commands import Record
 from hoopcli.sansio.events import Credential, Deny, Permit
@@ -128,7 +128,10 @@ class KubectlApplication:
         """Send a request with the broker's own proof and in a form whose answer can be read."""
         now = self._context.now()
         if self._credential is None or now >= self._credential_until:
-            self._credential = yield from exchange.credential(AUDIENCE, fresh=self._refused)
+            try:
+                self._credential = yield from exchange.credential(AUDIENCE, fresh=self._refused)
+            except NotSignedInError as error:  # a 401 would have kubectl ask for the client's own credentials
+                raise UpstreamError(error.message, error.hint) from error
             self._credential_until = now + _CREDENTIAL_LIFE
             self._refused = False
         headers = narrowed(asked.info, end_to_end(request.headers))
