@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Hoop
+from tests.support.kubeconfigs import written
 
 SHOP = ("--server", "db.example.com", "--database", "shop", "--auth", "password", "--user", "sa")
 
@@ -146,3 +147,19 @@ def test_a_keyring_that_keeps_nothing_is_told(home: Path) -> None:
     screen = at_a_terminal(home, "hunter2")
     assert "did not keep" in screen
     assert not (home / "connections.toml").exists()
+
+
+def test_a_context_stays_that_of_its_kubeconfig(hoop: Hoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = {"server": "https://cluster.example:6443"}
+    path = written(tmp_path, {"token": "t0k3n"}, cluster)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    done = hoop("connections", "add", "aks", "--kind", "kubectl", "--context", "c", "--impersonate", "user", "--json")
+    assert done.json["added"]["options"] == {
+        "context": "c", "kubeconfig": str(path), "impersonate": "user", "auth": "kubeconfig",
+    }  # fmt: skip
+    assert "t0k3n" not in done.out + hoop("connections", "show", "aks", "--json").out
+    assert "cluster.example:6443" in hoop("connections", "show", "aks").out
+    monkeypatch.setenv("KUBECONFIG", f"{path}:{path}")
+    assert "several" in hoop("connections", "add", "b", "--kind", "kubectl", "--context", "c").err
+    done = hoop("connections", "add", "c", "--kind", "kubectl", "--kubeconfig", str(path), "--json")
+    assert done.json["added"]["options"] == {"kubeconfig": str(path), "auth": "kubeconfig"}
