@@ -1,6 +1,7 @@
-"""Blob Storage: direct against brokered, and against a plain reverse proxy where one is installed.
+"""Blob Storage: direct against brokered, and against nginx and Caddy as plain reverse proxies, in alternated turns.
 
-``python -m bench.blob``. The upstream is ``bench.storage``, which costs next to nothing itself.
+``python -m bench.blob``. Two upstreams: ``bench.storage``, which costs next to nothing itself, read by a client that
+only drains, shows the broker's own ceiling; Azurite, used by Microsoft's client for Python, what a user sees.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlencode
 
+from bench.blob_sdk import ACCOUNT, KEY, Sdk, azurite, connection_string, installed
+from bench.proxies import caddy, nginx
 from bench.stage import peak, running
 
 POLICY = """
@@ -31,11 +36,11 @@ masks:
   - {id: ssn, columns: [ssn], method: {keep_last: 4}}
   - {id: shapes, detectors: [credit_card, us_ssn, azure_key, jwt, private_key], method: redact}
 """
-ACCOUNT = "benchaccount"
 GIB = 1 << 30
 _TAIL = 1024
 _MARKER = re.compile(b"<NextMarker>([^<]+)</NextMarker>")
 Row = tuple[str, str, str, str]
+C = TypeVar("C")
 
 
 class Client:
@@ -75,9 +80,28 @@ def storage() -> Iterator[int]:
         yield int(said["port"])
 
 
+@dataclass(frozen=True)
+class Broker:
+    """``hoop connect`` in a process of its own."""
+
+    port: int
+    pid: int
+    environment: Mapping[str, str]
+
+    @property
+    def sas(self) -> str:
+        """What proves a client that does not sign."""
+        return self.environment["HOOP_BLOB_SAS"]
+
+    @property
+    def connection(self) -> str:
+        """What an SDK takes."""
+        return self.environment["AZURE_STORAGE_CONNECTION_STRING"]
+
+
 @contextmanager
-def broker(port: int, masks: str = "") -> Iterator[tuple[Client, int]]:
-    """A client of ``hoop connect`` in a process of its own, and its process."""
+def broker(port: int, masks: str = "") -> Iterator[Broker]:
+    """A broker before the account at a port."""
     with tempfile.TemporaryDirectory(prefix="hoop-bench-") as name:
         folder = Path(name)
         (folder / "policy.yaml").write_text(POLICY + masks)
@@ -86,12 +110,10 @@ def broker(port: int, masks: str = "") -> Iterator[tuple[Client, int]]:
             f'[connections.bench]\nkind = "blob"\naccount = "{ACCOUNT}"\nauth = "key"\nsecret = "env:BENCH_SECRET"\n'
             f'endpoint = "http://127.0.0.1:{port}/{ACCOUNT}"\n'
         )
-        environment = dict(os.environ, HOOP_CONFIG=str(folder / "config.toml"), BENCH_SECRET="c2VjcmV0")  # noqa: S106
+        environment = dict(os.environ, HOOP_CONFIG=str(folder / "config.toml"), BENCH_SECRET=KEY)
         command = [str(Path(sys.executable).with_name("hoop")), "connect", "bench", "--format", "json"]
         with running(command, environment) as (said, pid):
-            client = Client(int(said["port"]), said["environment"]["HOOP_BLOB_SAS"])
-            yield client, pid
-            client.close()
+            yield Broker(int(said["port"]), pid, said["environment"])
 
 
 def download(client: Client) -> float:
@@ -140,31 +162,74 @@ def names(client: Client) -> float:
     return 100_000 / (time.perf_counter() - start)
 
 
+#: What is done, by which method of either client, its unit, and under which masks.
+_BARE: tuple[tuple[str, Callable[[Client], float], str, str], ...] = (
+    ("1 GiB down", download, "MB/s", ""),
+    ("1 GiB up", upload, "MB/s", ""),
+    ("reads of 4 KiB", small, "/s", ""),
+    ("100,000 names", names, "names/s", ""),
+    ("200 MB of CSV, a column and detectors", masked, "MB/s", MASKS),
+)
+_BY_SDK: tuple[tuple[str, Callable[[Sdk], float], str, str], ...] = (
+    ("1 GiB down", Sdk.download, "MB/s", ""),
+    ("1 GiB up", Sdk.upload, "MB/s", ""),
+    ("reads of 4 KiB", Sdk.small, "/s", ""),
+    ("200 MB of CSV, a column and detectors", Sdk.table, "MB/s", MASKS),
+)
+
+
 def measure(rounds: int = 3) -> list[Row]:
-    """Every figure, in alternated turns."""
+    """Every figure."""
     rows: list[Row] = []
-    kinds: list[tuple[str, Callable[[Client], float], str, str]] = [
-        ("1 GiB down", download, "MB/s", ""),
-        ("1 GiB up", upload, "MB/s", ""),
-        ("reads of 4 KiB", small, "/s", ""),
-        ("100,000 names", names, "names/s", ""),
-        ("200 MB of CSV, a column and detectors", masked, "MB/s", MASKS),
-    ]
-    with storage() as port:
-        for label, work, unit, masks in kinds:
-            direct = Client(port)
-            with broker(port, masks) as (brokered, pid):
-                best: dict[str, float] = {"direct": 0.0, "brokered": 0.0}
-                for _ in range(rounds):
-                    best["direct"] = max(best["direct"], work(direct))
-                    best["brokered"] = max(best["brokered"], work(brokered))
-                top = peak(pid)
-            direct.close()
-            so = f"{best['brokered'] / best['direct']:.2f} of direct, peak {top:.0f} MB"
-            rows.append((label, f"{best['direct']:,.0f} {unit}", f"{best['brokered']:,.0f} {unit}", so))
+    with storage() as port, nginx(port) as by_nginx, caddy(port) as by_caddy:
+        proxies = {"direct": port, "nginx": by_nginx, "caddy": by_caddy}
+        for label, work, unit, masks in _BARE:
+            with broker(port, masks) as hoop, ExitStack() as stack:
+                clients = {name: Client(at) for name, at in proxies.items()} | {"hoop": Client(hoop.port, hoop.sas)}
+                for client in clients.values():
+                    stack.callback(client.close)
+                rows.append(_row(f"{label}, draining", unit, hoop, _turns(clients, work, rounds)))
+        with broker(port) as hoop, ExitStack() as stack:
+            rows.append(
+                _row("100,000 names by the SDK", "names/s", hoop, _sdk_turns(proxies, hoop, Sdk.names, stack, 1))
+            )
+    if not installed():
+        return rows
+    with azurite() as port, nginx(port) as by_nginx, caddy(port) as by_caddy:
+        proxies = {"direct": port, "nginx": by_nginx, "caddy": by_caddy}
+        Sdk(connection_string(port)).fill()
+        for label, sdk_work, unit, masks in _BY_SDK:
+            with broker(port, masks) as hoop, ExitStack() as stack:
+                best = _sdk_turns(proxies, hoop, sdk_work, stack, rounds)
+                rows.append(_row(f"{label}, SDK and Azurite", unit, hoop, best))
     return rows
+
+
+def _sdk_turns(
+    proxies: Mapping[str, int], hoop: Broker, work: Callable[[Sdk], float], stack: ExitStack, rounds: int
+) -> dict[str, float]:
+    clients = {name: Sdk(connection_string(at)) for name, at in proxies.items()} | {"hoop": Sdk(hoop.connection)}
+    for client in clients.values():
+        stack.callback(client.close)
+    return _turns(clients, work, rounds)
+
+
+def _turns(clients: Mapping[str, C], work: Callable[[C], float], rounds: int) -> dict[str, float]:
+    """The best of each client, which take turns."""
+    best = dict.fromkeys(clients, 0.0)
+    for _ in range(rounds):
+        for name, client in clients.items():
+            best[name] = max(best[name], work(client))
+    return best
+
+
+def _row(label: str, unit: str, hoop: Broker, best: Mapping[str, float]) -> Row:
+    direct = best["direct"]
+    shares = ", ".join(f"{name} {best[name] / direct:.2f}" for name in ("nginx", "caddy"))
+    so = f"{best['hoop'] / direct:.2f} of direct ({shares}), peak {peak(hoop.pid):.0f} MB"
+    return label, f"{direct:,.0f} {unit}", f"{best['hoop']:,.0f} {unit}", so
 
 
 if __name__ == "__main__":
     for row in measure():
-        print(" | ".join(row))  # noqa: T201
+        print(" | ".join(row), flush=True)  # noqa: T201

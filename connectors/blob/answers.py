@@ -59,7 +59,9 @@ class Terms:
 
 def headers_for(response: Response, masking: Masking, delivery: Delivery) -> Headers:
     """The headers of an answer with the words of users in them masked, and without proofs of sources."""
-    return Headers((name, _shown(name.lower(), value, masking, delivery)) for name, value in response.headers)
+    before = list(response.headers)
+    shown = [(name, _shown(name.lower(), value, masking, delivery)) for name, value in before]
+    return response.headers if shown == before else Headers(shown)
 
 
 def _shown(name: str, value: str, masking: Masking, delivery: Delivery) -> str:

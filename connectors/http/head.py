@@ -119,7 +119,7 @@ def reason(status: int) -> str:
 def end_to_end(headers: Headers) -> Headers:
     """The fields that are not about one hop, also those that ``Connection`` names."""
     named = {word.strip().lower() for value in headers.all("connection") for word in value.split(",")}
-    return Headers(pair for pair in headers if pair[0].lower() not in HOP_BY_HOP and pair[0].lower() not in named)
+    return headers.without(*HOP_BY_HOP, *named)
 
 
 def content_length(headers: Headers) -> int | None:
