@@ -96,7 +96,7 @@ def serve(context: LayerContext, exchange: Exchange, asked: Asked) -> Steps[None
     if offer is None:
         raise RefusedError(400, "BadRequest", f"{asked.info.subresource} is a stream", "ask to upgrade the connection")
     protocols = _protocols(asked.info.subresource, offer)
-    if protocols[0] == PORT_FORWARD_PROTOCOLS[1]:
+    if asked.info.subresource == _FORWARDS and protocols[0] == PORT_FORWARD_PROTOCOLS[1]:
         _ports(asked.info)
     statement = asked.statement()
     asks_people = context.preview(statement) is Effect.REQUIRE_APPROVAL

@@ -16,7 +16,7 @@ from hoopcli.model.outcome import Status
 from hoopcli.sansio.commands import Authorize, CancelAuthorize, ClosePeer, Drain, OpenUpstream
 from hoopcli.sansio.events import Drained, Peer, Wakeup
 from tests.kubectl.streamed import CARDS, EXEC, WEBSOCKET, Dialogue, switched
-from tests.kubectl.streams.exec_events import Codec, ending, v5
+from tests.kubectl.streams.exec_events import Codec, ending, spdy, v5
 from tests.kubectl.test_tarlist import archive, member
 from tests.support.playbook import only
 
@@ -202,6 +202,19 @@ def test_a_command_that_did_not_run_has_failed() -> None:
     shell.prints(ErrorStatus(b'{"status":"Failure","message":"no such program"}'), Closed())
     shell.talk.hangs_up(Peer.UPSTREAM)
     assert shell.talk.outcome.status is Status.FAILED
+
+
+def test_a_shell_over_spdy() -> None:
+    talk = Dialogue()
+    talk.opened(pairs=SPDY, method="POST")
+    user, pod = spdy(Side.CLIENT), spdy(Side.SERVER)
+    talk.client(b"".join(user.send(Opened(channel)) for channel in Channel))
+    talk.client(user.send(Data(Channel.STDIN, b"ls\r")))
+    assert Data(Channel.STDIN, b"ls\r") in list(pod.feed(talk.to_upstream()))
+    talk.upstream(pod.send(Data(Channel.STDOUT, b"a b\r\n")))
+    assert Data(Channel.STDOUT, b"a b\r\n") in list(user.feed(talk.to_client()))
+    talk.hangs_up(Peer.UPSTREAM)
+    assert talk.outcome.size == 5
 
 
 @pytest.mark.parametrize(("peer", "status"), [(Peer.CLIENT, Status.CANCELLED), (Peer.UPSTREAM, Status.LOST)])
