@@ -6,7 +6,7 @@ import pytest
 
 from connectors.kubectl.asciicast import MEDIA_TYPE, read_cast
 from connectors.kubectl.recording import copied
-from connectors.kubectl.streams.events import Channel, Closed, Data, ErrorStatus, ExecEvent, Resize, Side
+from connectors.kubectl.streams.events import Channel, Closed, Data, ErrorStatus, ExecEvent, Opened, Resize, Side
 from connectors.kubectl.streams.exec_stream import RELEASE_AFTER
 from connectors.kubectl.streams.spdy import FrameWriter, SynStream
 from connectors.kubectl.streams.websocket import WebSocket
