@@ -17,7 +17,7 @@ from hoopcli.ledger.writer import LedgerWriter
 from hoopcli.model.access import Connection, Principal, PrincipalKind
 from hoopcli.policy.document import load
 from hoopcli.policy.engine import Engine
-from hoopcli.proxy.approvals import Approvals
+from hoopcli.proxy.approvals import Approvals, Desk
 from hoopcli.proxy.run import run
 from hoopcli.proxy.session import LiveSession, Services, serve
 from hoopcli.sansio.events import Credential
@@ -80,10 +80,11 @@ def broker(
     reason: str = "",
     ttl: timedelta = timedelta(minutes=10),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    desk: Desk | None = None,
 ) -> Iterator[RunningBroker]:
     """Serve one session, of the SQL connector unless another is given, until the block ends.
 
-    Its ledger stays in ``folder``.
+    Its ledger stays in ``folder``, and its approvals too unless a desk is given.
     """
     brokered = connector or SqlConnector()
     ready = threading.Event()
@@ -96,7 +97,7 @@ def broker(
         approvals = Approvals(folder / "approvals.db", now)
         try:
             services = Services(
-                Engine(load(policy)), writer, approvals, FixedCredentials(credential), b"k" * 32, folder, now
+                Engine(load(policy)), writer, desk or approvals, FixedCredentials(credential), b"k" * 32, folder, now
             )
             connection = Connection(f"azure-{brokered.kind}", brokered.kind, options)
             async with serve(brokered, connection, principal, services, reason=reason, ttl=ttl) as live:

@@ -42,6 +42,7 @@ async def until(
 
     Raises:
         GoneError: the peer of ``request`` hung up meanwhile.
+        Problem: the server stops.
     """
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
@@ -55,6 +56,8 @@ async def until(
                     return value
                 await _either(ticket.wait(left), gone)
                 value = await asyncio.get_running_loop().run_in_executor(_WOKEN, read)
+    except asyncio.CancelledError:  # the server stops, and cuts those that wait
+        raise Problem(503, "stopping", "the server stops", "ask again") from None
     finally:
         gone.cancel()
 
