@@ -13,7 +13,7 @@ from typing import Any
 
 from connectors.http.message import Headers
 from connectors.kubectl.body import Body, Form
-from connectors.kubectl.patches import effects, removals, tests, unknown_effects
+from connectors.kubectl.patches import effects, operations, removals, tests, unknown_effects
 from connectors.kubectl.request_info import RequestInfo
 from hoopcli.model.decision import Json
 
@@ -113,6 +113,8 @@ def _of_content(info: RequestInfo, body: Body | None) -> dict[str, Json]:
         for part in effects(written):
             _look(part, found)
             _look_as(info, part, found)
+        if info.subresource == "scale" and _scales_unsaid(written):
+            found.flags.add("scaled_to_zero")
     return {
         **{name: unknown or name in found.flags for name in CONTENT_FLAGS},
         **{name: list(values) for name, values in found.lists.items()},
@@ -189,6 +191,17 @@ def _look_as(info: RequestInfo, part: Json, found: _Found) -> None:
             found.flags.add("scaled_to_zero")
     if info.group == _RBAC:
         _grants(part, found)
+
+
+def _scales_unsaid(written: Body) -> bool:
+    """Whether a scale is written without its number, which is 0 then, as far as the body tells."""
+    whole = written.form in {Form.OBJECT, Form.APPLY} or (
+        written.form is Form.JSON_PATCH and any(not each.path for each in operations(written))
+    )
+    parts = [part if isinstance(part, dict) else {"spec": None} for part in effects(written)]
+    specs = [part.get("spec") for part in parts if whole or "spec" in part]
+    said = all(isinstance(spec, dict) and type(spec.get("replicas")) in {int, float} for spec in specs)
+    return not said or not {"", "spec", "spec.replicas"}.isdisjoint(removals(written))
 
 
 def _grants(part: Mapping[str, Any], found: _Found) -> None:

@@ -233,3 +233,35 @@ def test_all_facts_are_always_there(document: Any, content_type: str) -> None:
             assert set(facts(line, document, content_type)) == names
         except ProtocolError:
             assert content_type == JSON_PATCH
+
+
+SCALE = "/apis/apps/v1/namespaces/prod/deployments/web/scale"
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "document", "found"),
+    [
+        ("PUT", "application/json", {"spec": {"replicas": 3}}, False),
+        ("PUT", "application/json", {"spec": {"replicas": 0}}, True),
+        ("PUT", "application/json", {"spec": {}}, True),
+        ("PUT", "application/json", {"metadata": {}}, True),
+        ("PUT", "application/json", {"spec": {"replicas": None}}, True),
+        ("PATCH", MERGE_PATCH, {"spec": {"replicas": 3}}, False),
+        ("PATCH", MERGE_PATCH, {"metadata": {"labels": {"a": "b"}}}, False),
+        ("PATCH", MERGE_PATCH, {"spec": {"replicas": None}}, True),
+        ("PATCH", MERGE_PATCH, {"spec": None}, True),
+        ("PATCH", MERGE_PATCH, None, True),
+        ("PATCH", STRATEGIC_PATCH, {"spec": {"$patch": "replace"}}, True),
+        ("PATCH", APPLY_PATCH, {"metadata": {"name": "web"}}, True),
+        ("PATCH", JSON_PATCH, [{"op": "replace", "path": "/spec/replicas", "value": 2}], False),
+        ("PATCH", JSON_PATCH, [{"op": "remove", "path": "/spec/replicas"}], True),
+        ("PATCH", JSON_PATCH, [{"op": "remove", "path": "/spec"}], True),
+        ("PATCH", JSON_PATCH, [{"op": "replace", "path": "/spec", "value": {}}], True),
+        ("PATCH", JSON_PATCH, [{"op": "replace", "path": "", "value": {}}], True),
+        ("PATCH", JSON_PATCH, [{"op": "replace", "path": "/spec/replicas", "value": None}], True),
+        ("PATCH", JSON_PATCH, [{"op": "copy", "from": "/status/x", "path": "/spec/replicas"}], True),
+        ("PATCH", JSON_PATCH, [], False),
+    ],
+)
+def test_a_scale_without_its_number_is_none(method: str, kind: str, document: Any, found: bool) -> None:
+    assert facts(f"{method} {SCALE}", document, kind)["scaled_to_zero"] is found
