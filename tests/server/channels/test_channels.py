@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import smtplib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -238,6 +239,16 @@ def test_a_letter_arrives(tmp_path: Path) -> None:
             eventually(lambda: box.letters)
     assert "Reason: ticket 8" in box.letters[0]
     assert box.recipients == ["a@example.com", "b@example.com"]
+
+
+@pytest.mark.parametrize(("tls", "error"), [("starttls", smtplib.SMTPNotSupportedError), ("tls", OSError)])
+def test_a_letter_never_goes_in_the_clear_unless_it_may(tls: str, error: type[Exception]) -> None:
+    with mailbox() as box:
+        letters = channel("email", sender="hoop@example.com", to=["a@example.com"], port=box.port, host="127.0.0.1",
+                          tls=tls, user="hoop")  # fmt: skip
+        with pytest.raises(error):
+            email.send(letters, "password", MESSAGE)
+        assert box.letters == []
 
 
 def test_a_key_without_the_prefix_is_taken_as_it_is() -> None:
