@@ -361,6 +361,7 @@ class TestContent:
             ("application/apply-patch+yaml", APPLIED_DEPLOYMENT),
             ("application/merge-patch+json", {"spec": {"replicas": 0}}),
             ("application/json-patch+json", [{"op": "replace", "path": "/spec/replicas", "value": 0}]),
+            ("application/json-patch+json", [{"op": "copy", "from": "/status/x", "path": "/spec/replicas"}]),
         ],
     )  # fmt: skip
     def test_patches_are_read(self, stage: Stage, kind: str, body: Any) -> None:
@@ -372,6 +373,16 @@ class TestContent:
                 json.dumps(body).encode(),
             )
             assert_status(answer, 403)
+
+    @pytest.mark.parametrize("spec", [{}, {"replicas": None}, {"replicas": 0}])
+    def test_a_scale_without_its_number_is_to_zero(self, stage: Stage, spec: Any) -> None:
+        with stage.unheard():
+            scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": spec}
+            assert_status(stage.ask("PUT", f"{DEPLOYMENTS}/web/scale", document=scale), 403)
+            body = encode({**scale, "spec": {key: value for key, value in spec.items() if value is not None}})
+            assert_status(
+                stage.session.ask("PUT", f"{DEPLOYMENTS}/web/scale", [("Content-Type", MEDIA_TYPE)], body), 403
+            )
 
     @pytest.mark.parametrize(
         ("kind", "body", "code"),
@@ -453,3 +464,49 @@ def test_the_cluster_knows_the_person(tmp_path: Path) -> None:
             seen = len(server.seen)
             assert opened.ask("GET", PODS, [("Impersonate-User", "admin")]).status == 403
             assert len(server.seen) == seen
+
+
+WIDE = """
+version: 1
+rules:
+  - {id: everything, effect: allow, verbs: ["k8s:*"]}
+masks:
+  - {id: api-keys, columns: ["$.data.api_key"], resources: ["*/configmaps/*"]}
+"""
+
+
+def test_what_a_wildcard_does_not_reach(tmp_path: Path) -> None:
+    with cluster() as server:
+        to = Upstream(server.kubeconfig(), server)
+        with session(tmp_path, to, WIDE) as opened:
+            for target in ("/debug/pprof/heap", "/logs/", "/configz", "/apis/a/b/c/../d", "/x"):
+                assert opened.ask("GET", target).status in {400, 403}, target
+            assert opened.ask("OPTIONS", PODS).status == 403
+            assert opened.ask("POST", "/api/v1", [JSON], b"{}").status == 403
+            assert server.seen == []
+
+
+@pytest.mark.parametrize("op", ["copy", "move"])
+@pytest.mark.parametrize("source", ["/data/api_key", "/data", ""])
+def test_a_masked_value_is_not_moved_out_from_under_its_mask(tmp_path: Path, op: str, source: str) -> None:
+    with cluster() as server:
+        to = Upstream(server.kubeconfig(), server)
+        with session(tmp_path, to, WIDE) as opened:
+            patch = json.dumps([{"op": op, "from": source, "path": "/data/shown"}]).encode()
+            kind = [("Content-Type", "application/json-patch+json")]
+            for query in ("", "?dryRun=All"):
+                answer = opened.ask("PATCH", f"{CONFIGS}/web{query}", kind, patch)
+                assert b"k3y-of-the-shop" not in answer.body
+            assert b"k3y-of-the-shop" not in opened.ask("GET", f"{CONFIGS}/web").body
+
+
+def test_a_masked_value_is_not_found_out_by_trying(tmp_path: Path) -> None:
+    with cluster() as server:
+        to = Upstream(server.kubeconfig(), server)
+        with session(tmp_path, to, WIDE) as opened:
+            codes = set()
+            for value in ("k3y-of-the-shop", "another"):
+                patch = json.dumps([{"op": "test", "path": "/data/api_key", "value": value}]).encode()
+                kind = [("Content-Type", "application/json-patch+json")]
+                codes.add(opened.ask("PATCH", f"{CONFIGS}/web?dryRun=All", kind, patch).status)
+            assert len(codes) == 1
