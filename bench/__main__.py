@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench import bench_ledger, blob
+from bench import bench_ledger, blob, kubectl
 from bench.stage import MASKS, Endpoint, broker, peak, upstream
 from bench.wire import WireClient
 
@@ -177,6 +177,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Row]]] = {
     "memory": memory,
     "sessions": sessions,
     "blob": blob.measure,
+    "kubectl": kubectl.measure,
     "ledger": bench_ledger.measure,
     "help": start_up,
 }
