@@ -12,6 +12,8 @@ from hoopcli.model.decision import Json
 from hoopcli.spi import ClientHint, Job, Table
 
 _SAID = "hoop: "
+#: What a program needs of its surroundings. The rest may hold credentials, and kubectl runs plugins of any origin.
+_KEPT = ("PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG", "LC_ALL", "TZ", "COLUMNS", "NO_COLOR")
 _INTERACTIVE = frozenset({"-it", "-ti", "-i", "-t", "--stdin", "--tty"})
 
 
@@ -28,7 +30,7 @@ def execute(hint: ClientHint, job: Job) -> Iterator[Table]:
 
 
 def _run(command: list[str], hint: ClientHint, job: Job) -> Iterator[Table]:
-    environment = {**os.environ, **hint.environment}
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | dict(hint.environment)
     with subprocess.Popen(  # noqa: S603 - the user's own words, and no shell
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:

@@ -111,3 +111,22 @@ def test_doctor_says_what_is_missing(machine: Machine, server: ApiServer, tmp_pa
     assert checks["connection aks"]["status"] == "failed"
     assert "no-such-kubelogin" in checks["connection aks"]["detail"]
     assert checks["connection aks"]["mend"] == "get it"
+
+
+def test_one_command_has_no_credential_of_the_cluster(machine: Machine, server: ApiServer, tmp_path: Path) -> None:
+    """kubectl runs whatever is called kubectl-NAME; that finds the session in its environment, and no more."""
+    plugin = tmp_path / "bin" / "kubectl-spy"
+    plugin.parent.mkdir()
+    plugin.write_text("#!/bin/sh\nenv\n")
+    plugin.chmod(0o755)
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(identity().ca)
+    where = ("--endpoint", server.url, "--ca-file", str(ca))
+    added(machine, *where, "--auth", "token", "--secret", "env:CLUSTER_TOKEN")
+    folder = Path(programs()[0]).parent
+    path = f"{plugin.parent}:{folder}:/bin:/usr/bin"
+    done = machine.run("exec", "aks", "--", "get", "pods", "-o", "name", PATH=path, CLUSTER_TOKEN=TOKEN)
+    assert "pod/web-1" in done.stdout, done.stderr
+    done = machine.run("exec", "aks", "spy", PATH=path, CLUSTER_TOKEN=TOKEN)
+    assert "KUBECONFIG=" in done.stdout, done.stderr
+    assert TOKEN not in done.stdout
