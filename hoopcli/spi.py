@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 from hoopcli.masking.masker import Masking
 from hoopcli.model.access import Connection
@@ -122,6 +122,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """What a terminal showed ``time`` seconds after it began: text that steers no other terminal."""
+
+    time: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class DemoStep:
     """One step of a demo's tour: a hoop command, what it shows, and the exit code that it must end with."""
 
@@ -142,6 +150,14 @@ class Demo:
     secret: str = field(repr=False)
     policy: str
     tour: Sequence[DemoStep]
+
+
+@runtime_checkable
+class Player(Protocol):
+    """A connector some of whose payloads are recordings of terminals."""
+
+    def frames(self, media_type: str, payload: bytes) -> Iterator[Frame] | None:
+        """What the terminal showed, in order; None for another payload. Raises HoopError, also while iterating."""
 
 
 class Connector(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from connectors.http.message import Headers, Request
 from connectors.http.serve import serve_http
 from connectors.kubectl.application import KubectlApplication
+from connectors.kubectl.asciicast import MEDIA_TYPE
 from connectors.kubectl.asked import ask
 from connectors.kubectl.hint import client_hint
 from connectors.kubectl.request_info import request_info
@@ -16,7 +17,7 @@ from hoopcli.errors import UsageError
 from hoopcli.model.access import Connection
 from hoopcli.model.decision import Action, Mask, Statement, Streaming
 from hoopcli.sansio.layer import Layer
-from hoopcli.spi import ClientHint, Job, LayerContext, Listen, Table, Target
+from hoopcli.spi import ClientHint, Frame, Job, LayerContext, Listen, Table, Target
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -63,6 +64,12 @@ class KubectlConnector:
 
     def demo(self) -> None:
         """There is no embedded upstream: a cluster is other people's program."""
+
+    def frames(self, media_type: str, payload: bytes) -> Iterator[Frame] | None:
+        """What a recorded terminal showed; None for another payload."""
+        from connectors.kubectl.playing import frames  # noqa: PLC0415 - only replay needs it
+
+        return frames(payload) if media_type == MEDIA_TYPE else None
 
     def render(self, media_type: str, payload: bytes) -> Iterator[Table]:
         """Turn a recorded answer into tables, for replay."""

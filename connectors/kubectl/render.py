@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from connectors.kubectl.asciicast import MEDIA_TYPE
+from connectors.kubectl.playing import listed
 from hoopcli.model.decision import Json
 from hoopcli.spi import Table
 
@@ -16,6 +18,9 @@ def render(media_type: str, payload: bytes) -> Iterator[Table]:
     """Turn the kept part of an answer into tables. Never raises: what cannot be read is shown as text."""
     text = payload.decode("utf-8", "replace")
     kind = media_type.partition(";")[0].strip().lower()
+    if kind == MEDIA_TYPE:
+        yield listed(payload)
+        return
     if kind != "application/json":
         yield _lines(kind, text)
         return

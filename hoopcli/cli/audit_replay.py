@@ -18,11 +18,13 @@ from hoopcli.cli.policy import EFFECT_STYLES
 from hoopcli.cli.results import as_renderables
 from hoopcli.errors import HoopError
 from hoopcli.ledger.replay import Answered, Closed, Content, Event, Opened, Requested, Waited
-from hoopcli.spi import Connector, Table
+from hoopcli.spi import Connector, Player, Table
 
 #: Longer texts are shown without colours.
 _HIGHLIGHTED = 20_000
 _LEXERS = {"sql": "tsql", "json": "json", "yaml": "yaml", "xml": "xml"}
+#: Another screen of the terminal, empty; and back to the first one, without colours.
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[2J\x1b[H", "\x1b[0m\x1b[?1049l"
 _MISSING = {
     Content.BEGINNING: "only the beginning of the result was kept",
     Content.NONE: "the policy keeps no results here; the digest of what was delivered stays",
@@ -49,7 +51,17 @@ class Pace:
             if isinstance(event, Requested):
                 output.note("Enter for the next statement")
                 self.enter()
-        elif self.speed > 0:
+        else:
+            self.wait(seconds)
+
+    @property
+    def instant(self) -> bool:
+        """Whether no time passes."""
+        return self.speed <= 0
+
+    def wait(self, seconds: float) -> None:
+        """Let so much of the recorded time pass."""
+        if self.speed > 0:
             pause = seconds / self.speed
             self.sleep(min(pause, self.longest) if self.longest else pause)
 
@@ -59,6 +71,8 @@ def play(events: Iterable[Event], pace: Pace, *, rows: int = 0, console: Console
     stage = _Stage(console or output.console(), rows)
     before = 0.0
     for event in events:
+        if isinstance(event, Answered):
+            before += stage.perform(event, pace)
         pace.before(event, max(0.0, event.offset - before))
         before = event.offset
         stage.show(event)
@@ -85,6 +99,29 @@ class _Stage:
         self._console = console
         self._rows = rows
         self._connector: Connector | None = None
+
+    def perform(self, event: Answered, pace: Pace) -> float:
+        """Play a recording of a terminal as it happened; how many seconds it took then, 0 where there is none.
+
+        It has a screen of its own, so that it cannot paint over what is told of it.
+        """
+        player = _player(self._connector)
+        frames = player.frames(event.media_type, event.payload) if player and event.payload else None
+        if frames is None or not self._console.is_terminal or pace.instant:
+            return 0.0
+        time, screen = 0.0, self._console.file
+        screen.write(_ENTER)
+        try:
+            for frame in frames:
+                pace.wait(frame.time - time)
+                time = frame.time
+                screen.write(frame.text)
+                screen.flush()
+        except HoopError:
+            pass  # where it is damaged is told with its lines
+        finally:
+            screen.write(_LEAVE)
+        return time
 
     def show(self, event: Event) -> None:
         match event:
@@ -167,6 +204,10 @@ def _connector(event: Opened) -> Connector | None:
         return connectors.load(str(event.connection["kind"]))
     except HoopError:
         return None
+
+
+def _player(connector: object) -> Player | None:
+    return connector if isinstance(connector, Player) else None
 
 
 def _beginning(table: Table, rows: int) -> Table:
