@@ -42,19 +42,28 @@ def copied(command: Sequence[str]) -> Channel | None:
 class ExecRecording:
     """One exec or attach on its way into the ledger. ``began`` is in Unix seconds.
 
-    With ``keep_input`` what is typed is kept too, masked as the output is.
+    With ``keep_input`` what is typed is kept too, masked as the output is. ``redact`` takes secrets out of what the
+    ledger holds in plain sight: commands, and names of files.
     """
 
     def __init__(
-        self, info: RequestInfo, permit: Permit, masking: Masking, began: float, *, keep_input: bool = False
+        self,
+        info: RequestInfo,
+        permit: Permit,
+        masking: Masking,
+        began: float,
+        *,
+        redact: Callable[[str], str],
+        keep_input: bool = False,
     ) -> None:
         command = info.values("command")
         self._permit = permit
         self._masking = masking
+        self._redact = redact
         self._tty = info.flag("tty")
         self._stdin = info.flag("stdin")
         self._copies = None if self._tty else copied(command)
-        header = CastHeader(*_SIZE, int(began), masking.detect(" ".join(command))[0][:_MOST_TEXT])
+        header = CastHeader(*_SIZE, int(began), redact(" ".join(command))[:_MOST_TEXT])
         self._record = ExecRecord(
             CastRecorder(header, permit.decision.keep),
             Commands(mask=lambda text: masking.detect(text)[0]) if self._tty else None,
@@ -113,7 +122,7 @@ class ExecRecording:
         if self._ended is not None:
             facts["exit_code"] = self._ended.exit_code
         if self._record.lines:
-            facts["commands"] = [line[:_MOST_TEXT] for line in self._record.lines[:_MOST_NAMED]]
+            facts["commands"] = [self._redact(line)[:_MOST_TEXT] for line in self._record.lines[:_MOST_NAMED]]
         for channel, archive in self._record.archives.items():
             manifest = archive.manifest()
             facts["copied"] = {
@@ -128,17 +137,14 @@ class ExecRecording:
 
     def _entry(self, entry: Entry) -> Json:
         told: Mapping[str, Json] = {
-            "name": self._shown(entry.name),
+            "name": self._redact(entry.name)[:_MOST_TEXT],
             "kind": entry.kind,
             "size": entry.size,
             "sha256": entry.digest,
-            "target": self._shown(entry.target),
+            "target": self._redact(entry.target)[:_MOST_TEXT],
             "suspicious": entry.suspicious,
         }
         return {name: value for name, value in told.items() if value != ""}
-
-    def _shown(self, name: str) -> str:
-        return self._masking.detect(name)[0][:_MOST_TEXT]
 
 
 class ForwardRecording:

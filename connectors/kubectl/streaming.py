@@ -43,8 +43,8 @@ from connectors.kubectl.streams.portforward import PortForward, Refuses
 from connectors.kubectl.streams.spdy_exec import SpdyExecCodec
 from connectors.kubectl.upstream import AUDIENCE, upstream_headers, upstream_target
 from hoopcli.errors import DeniedError, HoopError, ProtocolError, UpstreamError
-from hoopcli.masking.masker import about
-from hoopcli.model.decision import Approve, Effect, Json, Statement, Streaming
+from hoopcli.masking.masker import DETECTORS, about
+from hoopcli.model.decision import Approve, Effect, Json, Mask, Statement, Streaming
 from hoopcli.model.outcome import Outcome, Status
 from hoopcli.sansio.commands import Record
 from hoopcli.sansio.events import Deny, Peer, Permit
@@ -54,6 +54,8 @@ from hoopcli.spi import LayerContext
 #: Subresources of pods that are streams.
 STREAMED = frozenset({"exec", "attach", "portforward"})
 _FORWARDS = "portforward"
+#: Everything that looks like a secret is taken out of what the ledger holds in plain sight, whatever policy masks.
+_RECORDED = Mask("recorded", detectors=tuple(detector.name for detector in DETECTORS))
 _SWITCHING = 101
 _UNAUTHORIZED = 401
 _BAD_GATEWAY = 502
@@ -158,9 +160,14 @@ class _Stream:
             self._recording = ForwardRecording(permit)
         else:
             began, keep_input = self._began.timestamp(), self._terms.keep_input
-            self._recording = ExecRecording(asked.info, permit, self._masking, began, keep_input=keep_input)
+            self._recording = ExecRecording(
+                asked.info, permit, self._masking, began, redact=self._redacted, keep_input=keep_input
+            )
         self.status = Status.COMPLETED
         self.errors: list[str] = []
+
+    def _redacted(self, text: str) -> str:
+        return self._context.masking([_RECORDED]).detect(text)[0]
 
     def outcome(self, status: Status) -> Outcome:
         """What was delivered so far."""

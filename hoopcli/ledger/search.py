@@ -18,7 +18,7 @@ from hoopcli.errors import LedgerError
 from hoopcli.ledger.reader import Reader, explained
 from hoopcli.ledger.record import Record, format_time, parse
 
-VERSION: Final = 1
+VERSION: Final = 2
 _SCHEMA: Final = f"""
 CREATE TABLE progress (origin TEXT NOT NULL, size INTEGER NOT NULL) STRICT;
 CREATE TABLE sessions (
@@ -76,7 +76,10 @@ class ExchangeRow:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to find; what is empty or None does not matter. ``text`` is found anywhere in a statement, in any case."""
+    """What to find; what is empty or None does not matter.
+
+    ``text`` is found in any case, anywhere in a statement and in the commands that were typed into a shell.
+    """
 
     text: str = ""
     session: str = ""
@@ -214,9 +217,11 @@ def _change(record: Record) -> tuple[str, tuple[object, ...]]:
                 (*request, decision["effect"], decision["rule"]),
             )
         case "exchange.outcome":
+            typed = "".join(f"\n{command}" for command in body.get("facts", {}).get("commands", ()))
+            counts = (body["status"], body["rows"], sum(body["masked"].values()))
             return (
-                "UPDATE exchanges SET status = ?, rows = ?, masked = ? WHERE session = ? AND id = ?",
-                (body["status"], body["rows"], sum(body["masked"].values()), record.session, body["exchange"]),
+                "UPDATE exchanges SET status = ?, rows = ?, masked = ?, text = text || ? WHERE session = ? AND id = ?",
+                (*counts, typed, record.session, body["exchange"]),
             )
     return "", ()
 

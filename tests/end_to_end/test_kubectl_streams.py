@@ -17,6 +17,7 @@ from kubernetes.stream import portforward, stream
 from connectors.kubectl.asciicast import CastEvent, read_cast
 from hoopcli.ledger.reader import Reader
 from hoopcli.ledger.replay import Answered, replay
+from hoopcli.ledger.search import Index, Query
 from tests.kubectl.programs import Kubectl, older, programs
 from tests.kubectl.test_real_streams import echo_server, echoed, terminal
 from tests.support.broker import DBA
@@ -110,6 +111,8 @@ def test_a_person_at_a_terminal(kubectl: Kubectl, hoop: Session) -> None:
         assert person.end() == 3
     outcome = last(hoop, "k8s:exec")
     assert outcome["facts"] == {"exit_code": 3, "commands": ["$ echo o$((40+2))k", "$ exit 3"]}
+    with Reader.open(hoop.broker.ledger.path) as reader, Index(reader) as index:
+        assert outcome["exchange"] in [row.id for row in index.exchanges(Query(text="echo o$((40+2))k"))]
     events = recording(hoop, "k8s:exec")
     assert [event.data for event in events if event.code == "m"] == outcome["facts"]["commands"]
     assert "".join(event.data for event in events if event.code == "i") == "echo o$((40+2))k\rexit 3\r"

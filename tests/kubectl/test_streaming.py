@@ -187,6 +187,15 @@ def test_a_shell_is_passed_on_masked_and_recorded() -> None:
     assert CARD not in outcome.kept
 
 
+def test_commands_in_plain_sight_hold_no_secrets_whatever_policy_masks() -> None:
+    shell = Shell(talk=Dialogue())
+    shell.prints(Data(Channel.STDOUT, b"$ "))
+    shell.types(Data(Channel.STDIN, b"pay " + CARD + b"\r"))
+    shell.prints(Data(Channel.STDOUT, b"pay " + CARD + b"\r\n"))
+    shell.talk.hangs_up(Peer.CLIENT)
+    assert shell.talk.outcome.facts == {"commands": ["$ pay [redacted]"]}
+
+
 def test_what_is_held_back_is_released_after_a_moment() -> None:
     shell = Shell()
     text = b"x" * 100 + b" 4111"
