@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench import bench_ledger, blob, kubectl
+from bench import bench_ledger, blob, kubectl, kubectl_streams
 from bench.stage import MASKS, Endpoint, broker, peak, upstream
 from bench.wire import WireClient
 
@@ -178,6 +178,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Row]]] = {
     "sessions": sessions,
     "blob": blob.measure,
     "kubectl": kubectl.measure,
+    "streams": kubectl_streams.measure,
     "ledger": bench_ledger.measure,
     "help": start_up,
 }
