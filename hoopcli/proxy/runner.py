@@ -47,6 +47,8 @@ from hoopcli.sansio.events import (
 from hoopcli.sansio.layer import Layer
 
 HIGH_WATER = 1 << 20
+#: How long a peer has to take what it is told of the end of a session, in seconds.
+_LAST_WORDS = 0.5
 _OTHER = {Peer.CLIENT: Peer.UPSTREAM, Peer.UPSTREAM: Peer.CLIENT}
 
 
@@ -148,11 +150,20 @@ class Runner:
         self.step()
 
     def stop(self) -> None:
-        """End at once in both directions: the session is over. The layer hears it, to record what was delivered."""
+        """End at once in both directions: the session is over. The layer hears it, to record what was delivered.
+
+        What it says to that may still go out, but nobody who takes it slowly is waited for.
+        """
         if self._wanted is not None:
             self._advance(PeerClosed(Peer.CLIENT))
         if not self.ended:
             self._finish(abort=True)
+        self._loop.call_later(_LAST_WORDS, self._abort)
+
+    def _abort(self) -> None:
+        for wire in self._wires.values():
+            if wire is not None:
+                wire.abort()
 
     def step(self) -> None:
         """Hand the layer every event that it may have now."""

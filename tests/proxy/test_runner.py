@@ -453,6 +453,27 @@ def test_a_layer_hears_that_the_session_ends_and_records_what_it_delivered() -> 
     run(main())
 
 
+def test_who_does_not_read_is_cut_off_too_when_the_session_ends() -> None:
+    def deliver() -> Layer:
+        yield SendData(Peer.CLIENT, [bytes(64 * HIGH_WATER)])
+        yield from receive(BOTH)
+
+    async def main() -> None:
+        async with listening(deliver) as bench:
+            reader, _ = await bench.connect()
+            assert await reader.readexactly(1)
+            [runner] = bench.runners
+            runner.stop()
+            wire = runner._wires[Peer.CLIENT]
+            assert wire is not None
+            while not wire.closed:
+                await asyncio.sleep(0.01)
+            with suppress(ConnectionError):
+                assert len(await reader.read(-1)) < 63 * HIGH_WATER
+
+    run(main())
+
+
 def test_a_question_that_is_withdrawn_at_once_was_asked_all_the_same() -> None:
     def hasty() -> Layer:
         yield Authorize(STATEMENT)
