@@ -86,8 +86,13 @@ def test_the_published_schema_is_current() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["examples/policy.yaml", "examples/policy_blob.yaml", "tests/fixtures/policy/decisions.yaml"],
-    ids=["example", "blobs", "table"],
+    [
+        "examples/policy.yaml",
+        "examples/policy_blob.yaml",
+        "examples/policy_kubectl.yaml",
+        "tests/fixtures/policy/decisions.yaml",
+    ],
+    ids=["example", "blobs", "clusters", "table"],
 )
 def test_the_schema_accepts_what_hoop_accepts(path: str) -> None:
     document: Any = yaml.safe_load((ROOT / path).read_text("utf-8"))
@@ -119,3 +124,10 @@ def test_the_example_for_blobs_has_nothing_to_remark() -> None:
     from hoopcli.policy.lint import check
 
     assert check(ROOT / "examples/policy_blob.yaml", VERBS) == []
+
+
+def test_the_example_for_clusters_has_nothing_to_remark() -> None:
+    from connectors.kubectl.verbs import VERBS
+    from hoopcli.policy.lint import check
+
+    assert check(ROOT / "examples/policy_kubectl.yaml", VERBS) == []
