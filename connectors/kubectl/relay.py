@@ -134,6 +134,8 @@ class Relay:
             yield self._exchange.client.send(to_client)
         if to_upstream := [data for data in moved.to_upstream if data]:
             yield self._exchange.upstream.link.send(to_upstream)
+        if moved.ping:
+            yield self._exchange.upstream.link.send([moved.ping])
 
     def _drained(self, peer: Peer) -> Steps[None]:
         """Wait until a peer has taken what it was sent back. Raises PeerGoneError."""

@@ -6,9 +6,9 @@ import pytest
 
 from connectors.kubectl.asciicast import MEDIA_TYPE, read_cast
 from connectors.kubectl.recording import copied
-from connectors.kubectl.streams.events import Channel, Closed, Data, ErrorStatus, ExecEvent, Opened, Resize, Side
+from connectors.kubectl.streams.events import Channel, Closed, Data, ErrorStatus, ExecEvent, Opened, Reply, Resize, Side
 from connectors.kubectl.streams.exec_stream import RELEASE_AFTER
-from connectors.kubectl.streams.spdy import FrameWriter, SynStream
+from connectors.kubectl.streams.spdy import FrameReader, FrameWriter, Ping, SynStream
 from connectors.kubectl.streams.websocket import WebSocket
 from hoopcli.errors import HoopError, ProtocolError, UpstreamError
 from hoopcli.model.decision import Approve, Effect, Streaming
@@ -283,6 +283,32 @@ def test_who_sends_pings_and_reads_no_answers_is_not_read_either() -> None:
     shell.talk.client(b"".join(pings.ping() for _ in range(40_000)))
     shell.talk.hangs_up(Peer.CLIENT)
     assert shell.talk.play.ended
+
+
+def test_a_client_that_keeps_its_connection_alive_keeps_the_upstreams_alive_too() -> None:
+    shell = Shell()
+    shell.talk.client(WebSocket(Side.CLIENT).ping() * 3)
+    assert [type(reply) for reply in WebSocket(Side.SERVER).feed(shell.talk.to_upstream())] == [Reply]
+
+
+@pytest.mark.parametrize("subprotocol", ["v4.channel.k8s.io", "SPDY/3.1+portforward.k8s.io", "portforward.k8s.io"])
+def test_a_port_forward_is_kept_alive_too(subprotocol: str) -> None:
+    talk = Dialogue()
+    if subprotocol == "portforward.k8s.io":
+        talk.opened(FORWARD, (*SPDY[:-1], ("X-Stream-Protocol-Version", subprotocol)), "POST")
+        talk.client(FrameWriter().encode(Ping(7)))
+        assert list(FrameReader().feed(talk.to_upstream())) == [Ping(1)]
+        return
+    talk.opened(f"{FORWARD}?ports=80", (*WEBSOCKET[:-1], ("Sec-WebSocket-Protocol", subprotocol)))
+    talk.client(WebSocket(Side.CLIENT).ping())
+    assert [type(reply) for reply in WebSocket(Side.SERVER).feed(talk.to_upstream())] == [Reply]
+
+
+def test_a_shell_over_spdy_is_kept_alive_too() -> None:
+    talk = Dialogue()
+    talk.opened(pairs=SPDY, method="POST")
+    talk.client(FrameWriter().encode(Ping(7)))
+    assert list(FrameReader().feed(talk.to_upstream())) == [Ping(1)]
 
 
 def test_silence_ends_a_stream_where_the_policy_says_so() -> None:

@@ -72,6 +72,7 @@ class ChannelForward:
                     moved.to_upstream.append(self._upstream.send(bytes((channel,)) + data))
             case Reply(data):
                 moved.to_client.append(data)
+                moved.ping = self._upstream.ping()
             case Closed(code, reason):
                 moved.over = True
                 moved.to_upstream.append(self._upstream.close(code, reason))

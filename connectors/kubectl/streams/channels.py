@@ -93,6 +93,10 @@ class ChannelCodec:
                 raise ProtocolError(f"a close of channel {channel}, which does not exist")
             yield HalfClosed(Channel(channel))
 
+    def ping(self) -> bytes:
+        """A ping, to which the peer answers what is dropped here."""
+        return self._socket.ping()
+
     def send(self, event: ExecEvent) -> bytes:
         """The bytes that tell the peer of an event; empty where the protocol has no word for it."""
         match event:

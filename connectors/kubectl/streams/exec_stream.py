@@ -45,6 +45,9 @@ class ExecCodec(Protocol):
     def feed(self, data: bytes) -> Iterator[ExecEvent]:
         """Take bytes; iterate what they complete. Raises ProtocolError."""
 
+    def ping(self) -> bytes:
+        """A ping to the peer."""
+
     def send(self, event: ExecEvent) -> bytes:
         """The bytes that tell the peer of an event. Raises ProtocolError."""
 
@@ -103,6 +106,7 @@ class ExecStream:
         match event:
             case Reply(data):
                 moved.to_client.append(data)
+                moved.ping = self._upstream.ping()
                 return
             case Data(Channel.STDIN) | Opened(Channel.STDIN) if not self._stdin:
                 raise ProtocolError("the client sends input to a stream that it asked for without input")

@@ -73,6 +73,9 @@ class _End:
         self._queue.clear()
         return self._socket.send(frames) if self._socket and frames else frames
 
+    def ping(self) -> bytes:
+        return self._socket.ping() if self._socket else self._writer.encode(Ping(1))
+
     def close(self, code: int, reason: str) -> bytes:
         return self._socket.close(code, reason) if self._socket else b""
 
@@ -140,11 +143,13 @@ class PortForward:
             case Ping(id_):
                 if id_ % 2:  # else the answer to a ping, of which there was none
                     self._client.send(frame)
+                    moved.ping = self._upstream.ping()
             case GoAway():
                 moved.over = True
                 self._upstream.send(GoAway(0))
             case Reply(data):
                 moved.to_client.append(data)
+                moved.ping = self._upstream.ping()
             case Closed(code, reason):
                 moved.over = True
                 moved.to_upstream.append(self._upstream.take() + self._upstream.close(code, reason))

@@ -125,6 +125,10 @@ class SpdyExecCodec:
             self._aborted.add(channel)
             yield Aborted(channel)
 
+    def ping(self) -> bytes:
+        """A ping of a client, to which the peer answers what is dropped here."""
+        return b"" if self._goaway else self._writer.encode(Ping(1))
+
     def send(self, event: ExecEvent) -> bytes:
         """The bytes that tell the peer of an event. Raises ProtocolError for a channel that is not open."""
         match event:
