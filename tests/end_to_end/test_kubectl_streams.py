@@ -42,7 +42,7 @@ rules:
     effect: allow
     verbs: ["k8s:exec"]
     resources: ["default/pods/web-2/exec"]
-    stream: {idle: 1s}
+    stream: {idle: 2s}
   - id: databases-need-somebody
     effect: require_approval
     verbs: ["k8s:exec"]
@@ -199,7 +199,7 @@ def test_an_exec_waits_for_somebody(kubectl: Kubectl, hoop: Session, cluster: Up
 def test_a_silent_stream_is_ended(kubectl: Kubectl, hoop: Session) -> None:
     done = kubectl.run("exec", "web-2", "--", "sleep", "600")
     assert done.returncode != 0
-    assert b"nothing happened for 1 seconds" in done.stderr
+    assert b"nothing happened for 2 seconds" in done.stderr
     assert last(hoop, "k8s:exec")["status"] == "blocked"
 
 
