@@ -64,17 +64,22 @@ def _of(document: Any) -> Table:
 
 
 def _table(document: dict[str, Any]) -> Table:
-    columns = [str(each.get("name", "")) for each in document.get("columnDefinitions") or [] if isinstance(each, dict)]
-    rows = document.get("rows") or []
-    cells: list[list[Json]] = [
-        [
-            cell if isinstance(cell, str | int | float | bool | None) else json.dumps(cell)
-            for cell in row.get("cells", [])
-        ]
-        for row in rows[:_SHOWN]
-        if isinstance(row, dict)
-    ]
+    columns = [str(each.get("name", "")) for each in _dicts(document.get("columnDefinitions"))]
+    rows = _dicts(document.get("rows"))
+    cells: list[list[Json]] = [[_cell(cell) for cell in _list(row.get("cells"))] for row in rows[:_SHOWN]]
     return Table(columns, cells, _left(len(rows), len(cells), "rows"))
+
+
+def _cell(value: Any) -> Json:
+    return value if isinstance(value, str | int | float | bool | None) else json.dumps(value)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [each for each in _list(value) if isinstance(each, dict)]
 
 
 def _row(item: Any, kind: str = "") -> list[Json]:
