@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from connectors.kubectl.facts import facts_of
 from connectors.kubectl.request_info import RequestInfo
 from connectors.kubectl.verbs import actions_of
 from hoopcli.model.decision import Action, Json, Statement
+from hoopcli.model.visible import visible_line
 
 #: Headers that change from one try of the same request to the next, and change nothing of what it does.
 _PASSING = frozenset(
@@ -65,9 +67,9 @@ class Asked:
     def _text(self) -> str:
         """What a person reads: every action, the request's own line, the command of an exec, the change."""
         lines = [" and ".join(f"{action.verb} {', '.join(action.resources)}" for action in self.actions)]
-        lines.append(f"{self.request.method} {unquote(self.request.target)}")
+        lines.append(visible_line(f"{self.request.method} {unquote(self.request.target)}"))
         if command := self.info.values("command"):
-            lines.append("$ " + " ".join(command))
+            lines.append(visible_line(f"$ {shlex.join(command)}"))
         if self.change:
             lines += ["", self.change]
         return "\n".join(lines)

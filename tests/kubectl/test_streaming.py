@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from connectors.http.message import Headers, Request
 from connectors.kubectl.asciicast import MEDIA_TYPE, read_cast
+from connectors.kubectl.asked import ask
 from connectors.kubectl.recording import copied
+from connectors.kubectl.request_info import request_info
 from connectors.kubectl.streams.events import Channel, Closed, Data, ErrorStatus, ExecEvent, Opened, Reply, Resize, Side
 from connectors.kubectl.streams.exec_stream import RELEASE_AFTER
 from connectors.kubectl.streams.spdy import FrameReader, FrameWriter, Ping, SynStream
@@ -89,6 +92,14 @@ def test_an_upstream_that_does_not_know_the_broker_does_not_ask_the_client_for_a
     talk.upstream(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
     assert talk.to_client().startswith(b"HTTP/1.1 502 ")
     assert talk.outcome.errors == ("401 Unauthorized",)
+
+
+def test_what_people_read_of_a_command_cannot_be_made_to_look_like_another() -> None:
+    target = f"{POD}/exec?command=sh&command=-c&command=true%0A%24%20ls&stdout=true&container=a%0Ab"
+    info = request_info("GET", target)
+    text = ask(Request("GET", target, Headers()), info, None).statement().text
+    assert len(text.splitlines()) == 3
+    assert text.splitlines()[2].startswith("$ sh -c 'true")
 
 
 def test_a_client_that_gives_up_withdraws_the_question() -> None:
