@@ -147,7 +147,12 @@ class TestHelm:
         places = {f"HELM_{name}_HOME": str(folder) for name in ("CACHE", "CONFIG", "DATA")}
         command = [helm() or "", "--kubeconfig", str(opened.kubeconfig), *words]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, check=False, env={**places, "PATH": "/bin"}
+            command,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**places, "PATH": "/bin", "HOME": str(folder)},
         )
 
     def test_what_a_release_holds_is_masked(self, opened: Session, server: ApiServer, chart: Path) -> None:
