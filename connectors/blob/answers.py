@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from connectors.blob.asked import Asked
 from connectors.blob.content.etag import masked_etag, masks_digest
-from connectors.blob.listing import ListingRules
+from connectors.blob.errors import StorageError
+from connectors.blob.listing import Listing, ListingRules
 from connectors.blob.listing_json import listing_of
-from connectors.blob.markers import Markers
+from connectors.blob.markers import Markers, continued
 from connectors.blob.reference import Answer
 from connectors.http.delivery import Delivery
 from connectors.http.exchange import Exchange
 from connectors.http.message import Headers, Response
+from hoopcli.errors import UpstreamError
 from hoopcli.masking.masker import Masking, about
 from hoopcli.model.decision import Action, Effect, Mask, Statement
 from hoopcli.sansio.events import Permit
@@ -23,6 +25,9 @@ from hoopcli.spi import LayerContext
 
 _CONTINUATION = "x-ms-continuation"
 _LONGEST_DOCUMENT = 4 << 20
+_OK = 200
+#: So many pages in a row of which nothing may be seen are passed over.
+_MOST_EMPTY = 256
 #: Headers of answers that hold words of users, beside metadata.
 _FREE = frozenset(
     {
@@ -116,26 +121,77 @@ class Listings:
         self.markers = Markers(context.secret)
         self._endpoint = endpoint
 
+    def check(self, asked: Asked) -> None:
+        """Refuse what would tell hidden names piece by piece. Raises StorageError."""
+        if asked.address.value("delimiter") not in {"", "/"}:
+            raise StorageError(
+                400, "InvalidQueryParameterValue", "a delimiter other than / tells parts of names", "list without it"
+            )
+
     def pass_on(
-        self, exchange: Exchange, asked: Asked, response: Response, terms: Terms, delivery: Delivery
+        self,
+        exchange: Exchange,
+        asked: Asked,
+        response: Response,
+        terms: Terms,
+        delivery: Delivery,
+        ask: Callable[[Asked], Steps[Response]],
     ) -> Steps[None]:
-        """Deliver a page of a listing as it streams, without what may not be seen."""
-        operation, address = asked.operation, asked.address
+        """Deliver a page of a listing as it streams, without what may not be seen.
+
+        A page of which nothing stays is passed over for the next one, so that it does not tell that something is there.
+        """
         rules = self._rules(asked, terms, delivery)
-        page = listing_of(operation.answer, rules, address.container, self._endpoint(exchange))
+        hidden = 0
+        for _ in range(_MOST_EMPTY):
+            page = listing_of(asked.operation.answer, rules, asked.address.container, self._endpoint(exchange))
+            held = yield from self._first_shown(exchange, page)
+            following = page.next_marker or response.headers.get(_CONTINUATION) or ""
+            if page.shown or not following:
+                break
+            hidden += page.hidden
+            asked = replace(asked, address=continued(asked.address, following))
+            response = yield from ask(asked)
+            if response.status != _OK:
+                raise UpstreamError("the upstream broke its listing off", "list again")
+        yield from self._deliver(exchange, asked, response, terms, delivery, page, held)
+        delivery.rows = page.shown
+        delivery.facts["hidden"] = hidden + page.hidden
+
+    def _first_shown(self, exchange: Exchange, page: Listing) -> Steps[bytes]:
+        """Read a page until an entry of it stays, or to its end; what may go on so far."""
+        held: list[bytes] = []
+        while not page.shown:
+            data = yield from exchange.upstream_chunk()
+            if data is None:
+                held.append(page.finish())
+                break
+            held.append(page.feed(data))
+        return b"".join(held)
+
+    def _deliver(
+        self,
+        exchange: Exchange,
+        asked: Asked,
+        response: Response,
+        terms: Terms,
+        delivery: Delivery,
+        page: Listing,
+        held: bytes,
+    ) -> Steps[None]:
         delivery.media_type = response.headers.get("content-type") or "application/xml"
         headers = headers_for(response, terms.masking, delivery).without("content-length", *OF_STORED)
         if (marker := headers.get(_CONTINUATION)) is not None:
             headers = headers.with_(_CONTINUATION, self.markers.seal(marker, asked.resource))
         yield from exchange.begin(Response(response.status, response.reason, headers))
-        while (data := (yield from exchange.upstream_chunk())) is not None:
-            if shown := page.feed(data):
+        yield from exchange.send(delivery.note(held))
+        if not page.ended:
+            while (data := (yield from exchange.upstream_chunk())) is not None:
+                if shown := page.feed(data):
+                    yield from exchange.send(delivery.note(shown))
+            if shown := page.finish():
                 yield from exchange.send(delivery.note(shown))
-        if shown := page.finish():
-            yield from exchange.send(delivery.note(shown))
         yield from exchange.end()
-        delivery.rows = page.shown
-        delivery.facts["hidden"] = page.hidden
 
     def _entry_terms(self, account: str, terms: Terms) -> Callable[[str], _EntryTerms]:
         """What holds for the values of an entry: the masks that are about it, which may not be about its container."""

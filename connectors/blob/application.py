@@ -12,6 +12,7 @@ from connectors.blob.address import parse
 from connectors.blob.answers import LISTINGS, Listings, Terms, pass_on, pass_text
 from connectors.blob.asked import Asked
 from connectors.blob.batches import Batches
+from connectors.blob.conditions import check_tag_conditions
 from connectors.blob.errors import DENIED, StorageError, storage_error
 from connectors.blob.operations import classify
 from connectors.blob.proof import authenticate
@@ -106,7 +107,9 @@ class BlobApplication:
         terms = Terms.of(self._context, permit, asked.resource)
         if terms.masks:
             asked = conditions_translated(asked, terms)
+        check_tag_conditions(asked, terms.all if operation.answer in LISTINGS else terms.masks)
         if operation.answer in LISTINGS:
+            self._listings.check(asked)
             asked = replace(asked, address=self._listings.markers.opened(asked.address))
         sign = yield from self._signer(exchange)
         if terms.masks and operation.answer in {Answer.CONTENT, Answer.DERIVED, Answer.PROPERTIES}:
@@ -115,10 +118,16 @@ class BlobApplication:
             response = yield from self._put_together(exchange, asked, sign, upload)
         else:
             response = yield from self._forward(exchange, sign(asked), delivery, upload)
-        return (yield from self._answer(exchange, asked, response, terms, delivery))
+        return (yield from self._answer(exchange, asked, response, terms, delivery, sign))
 
     def _answer(
-        self, exchange: Exchange, asked: Asked, response: Response, terms: Terms, delivery: Delivery
+        self,
+        exchange: Exchange,
+        asked: Asked,
+        response: Response,
+        terms: Terms,
+        delivery: Delivery,
+        sign: Callable[[Asked], Request],
     ) -> Steps[Status]:
         delivery.facts["status"] = response.status
         if (etag := response.headers.get("etag")) is not None:
@@ -130,7 +139,11 @@ class BlobApplication:
             yield from pass_text(exchange, response, terms, delivery)
             return Status.FAILED
         if asked.operation.answer in LISTINGS:
-            yield from self._listings.pass_on(exchange, asked, response, terms, delivery)
+
+            def ask(following: Asked) -> Steps[Response]:
+                return exchange.forward(sign(following))
+
+            yield from self._listings.pass_on(exchange, asked, response, terms, delivery, ask)
         elif asked.operation.answer is Answer.TAGS:
             yield from pass_text(exchange, response, terms, delivery)
         else:

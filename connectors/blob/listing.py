@@ -21,7 +21,8 @@ _LONGEST_ENTRY = 1 << 20
 _ROOT = "EnumerationResults"
 _ENTRIES = {"Blobs": frozenset({"Blob", "BlobPrefix"}), "Containers": frozenset({"Container"})}
 _AROUND = frozenset({"Prefix", "Marker", "MaxResults", "Delimiter", "StartFrom", "EndBefore", "Where", "NextMarker"})
-_MARKERS = frozenset({"Marker", "NextMarker"})
+_NEXT = "NextMarker"
+_MARKERS = frozenset({"Marker", _NEXT})
 _TAG = re.compile(rb"""<[\w:.-]+(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*>""")
 _LIST_DEPTH, _ENTRY_DEPTH, _FIELD_DEPTH, _VALUE_DEPTH = range(1, 5)
 _NO_LEAF = -1
@@ -59,10 +60,16 @@ class ListingRules:
 
 
 class Listing(Protocol):
-    """A filter of one page: bytes in, bytes out, cut anywhere. ``shown`` and ``hidden`` count entries."""
+    """A filter of one page: bytes in, bytes out, cut anywhere.
+
+    ``shown`` and ``hidden`` count entries; ``ended`` says that it was finished, ``next_marker`` what the page itself
+    names as the service's own marker of the next one.
+    """
 
     shown: int
     hidden: int
+    ended: bool
+    next_marker: str
 
     def feed(self, data: bytes) -> bytes:
         """Take a piece of the upstream's answer; return what may go on. Raises ProtocolError."""
@@ -98,6 +105,8 @@ class XmlListing:
     def __init__(self, rules: ListingRules, container: str = "", endpoint: str = "") -> None:
         self.shown = 0
         self.hidden = 0
+        self.ended = False
+        self.next_marker = ""
         self._rules = rules
         self._container = container
         self._endpoint = endpoint
@@ -131,6 +140,7 @@ class XmlListing:
 
     def finish(self) -> bytes:
         """The rest of the page."""
+        self.ended = True
         self._parse(b"", last=True)
         self._pass_until(self._base + len(self._pending))
         return self._taken()
@@ -215,6 +225,8 @@ class XmlListing:
     def _end_marker(self, tag: str) -> None:
         """Seal a marker; all before it has been passed on."""
         if marker := "".join(self._text):
+            if tag == _NEXT:
+                self.next_marker = marker
             end = self._end_of_tag()
             self._out.append(f"<{tag}>{escape(self._rules.seal(marker))}</{tag}>".encode())
             self._skip_until(end)
@@ -265,7 +277,7 @@ class XmlListing:
             case "Container":
                 return self._rules.visible(name, "")
             case "BlobPrefix":
-                return self._rules.visible_below(self._container, name)
+                return name.endswith("/") and self._rules.visible_below(self._container, name)
         return self._rules.visible(entry.container or self._container, name)
 
     def _pass_value(self, value: _Value, name: str, container: str) -> None:

@@ -23,6 +23,8 @@ class JsonListing:
     def __init__(self, rules: ListingRules, answer: Answer, container: str = "") -> None:
         self.shown = 0
         self.hidden = 0
+        self.ended = False
+        self.next_marker = ""  # it is in a header
         self._rules = rules
         self._key = _KEYS[answer]
         self._container = container
@@ -37,6 +39,7 @@ class JsonListing:
 
     def finish(self) -> bytes:
         """The page without what may not be seen. Raises ProtocolError for another form than the reference's."""
+        self.ended = True
         try:
             page = json.loads(self._page, object_pairs_hook=_without_doubles)
         except (ValueError, RecursionError) as error:

@@ -20,6 +20,7 @@ from connectors.blob.errors import StorageError
 from hoopcli.spi import SessionSecret
 
 _NONCE = 12
+_PADDED = 1536
 _PARAMETERS = frozenset({"marker", "continuation"})
 
 
@@ -33,8 +34,9 @@ class Markers:
         """A marker as a client may have it; an empty one stays empty."""
         if not marker:
             return marker
-        nonce = secrets.token_bytes(_NONCE)
-        sealed = nonce + self._cipher.encrypt(nonce, marker.encode(), resource.encode())
+        nonce, plain = secrets.token_bytes(_NONCE), marker.encode()
+        padded = plain + bytes(-len(plain) % _PADDED)  # its length would tell that of a name
+        sealed = nonce + self._cipher.encrypt(nonce, padded, resource.encode())
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def opened(self, address: Address) -> Address:
@@ -48,9 +50,15 @@ class Markers:
     def _open(self, sealed: str, resource: str) -> str:
         try:
             data = base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
-            return self._cipher.decrypt(data[:_NONCE], data[_NONCE:], resource.encode()).decode()
+            return self._cipher.decrypt(data[:_NONCE], data[_NONCE:], resource.encode()).rstrip(b"\0").decode()
         except (binascii.Error, ValueError, InvalidTag):
             hint = "begin the listing anew"
             raise StorageError(
                 400, "InvalidQueryParameterValue", "the marker is not one of this session and container", hint
             ) from None
+
+
+def continued(address: Address, marker: str) -> Address:
+    """The address of the next page of a listing, by the service's own marker."""
+    name = "continuation" if address.value("resource") else "marker"
+    return replace(address, query=(*(pair for pair in address.query if pair[0] != name), (name, marker)))
