@@ -72,6 +72,13 @@ def tests(body: Body) -> list[tuple[str, ...]]:
     return [each.path for each in operations(body) if each.op == "test"] if body.form is Form.JSON_PATCH else []
 
 
+def sources(body: Body) -> list[tuple[str, ...]]:
+    """The paths from which a JSON patch takes live values to put them elsewhere."""
+    if body.form is not Form.JSON_PATCH:
+        return []
+    return [each.source for each in operations(body) if each.op in {"move", "copy"}]
+
+
 def _operation(each: Json) -> Operation:
     op = each.get("op") if isinstance(each, dict) else None
     if not isinstance(each, dict) or not isinstance(op, str) or op not in _OPERATIONS:

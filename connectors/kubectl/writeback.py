@@ -1,7 +1,8 @@
 """Refusal of what must not go upstream because of masks: masked values written back, and hidden values compared.
 
 A client that read an object through a mask and writes it as a whole would put ``[hoop:redacted]`` where a password was.
-A JSON patch with ``test`` would find out by trying what a hidden value is.
+A JSON patch with ``test`` would find out by trying what a hidden value is; one with ``copy`` would put it where no mask
+looks.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import Any
 
 from connectors.kubectl.body import Body
 from connectors.kubectl.objects.sentinel import ENCODED, MARK, MASKED
-from connectors.kubectl.patches import effects, tests
+from connectors.kubectl.patches import effects, sources, tests
 from connectors.kubectl.request_info import RequestInfo
 from hoopcli.errors import DeniedError
 
 _MOST_NAMED = 5
 _LONGEST_NAMED = 200
-_HIDDEN = frozenset({"data", "stringData"})
+_HIDDEN_FIELDS = frozenset({"data", "stringData"})
+_ABOVE = frozenset({(), ("metadata",), ("metadata", "annotations")})
 _HINT = "change only what you mean to change: kubectl patch, edit or set leave out what is masked"
 
 
@@ -27,8 +29,12 @@ def check_written(info: RequestInfo, body: Body, *, secrets_masked: bool = True)
     if found:
         named = ", ".join(found[:_MOST_NAMED])
         raise DeniedError(f"the request writes the masked form of a value into {named}", _HINT)
-    if secrets_masked and info.kind_name == "secrets" and any(_compares(path) for path in tests(body)):
+    if not secrets_masked or info.kind_name != "secrets":
+        return
+    if any(map(_hidden, tests(body))):
         raise DeniedError("the patch compares a value of a Secret, which is masked", "leave out its test operations")
+    if any(map(_hidden, sources(body))):
+        raise DeniedError("the patch copies a value of a Secret, which is masked", "leave out its copy operations")
 
 
 def masked_paths(document: Any) -> Iterator[str]:
@@ -48,5 +54,6 @@ def masked_paths(document: Any) -> Iterator[str]:
             yield path
 
 
-def _compares(path: tuple[str, ...]) -> bool:
-    return not path or path[0] in _HIDDEN or path[-1].endswith("last-applied-configuration")
+def _hidden(path: tuple[str, ...]) -> bool:
+    """Whether a path leads to values of a Secret, or to what has them in it."""
+    return path in _ABOVE or path[0] in _HIDDEN_FIELDS or path[-1].endswith("last-applied-configuration")

@@ -74,6 +74,19 @@ def test_a_hidden_value_is_not_guessed(path: str) -> None:
     check("PATCH configmaps/a", guess)
 
 
+@pytest.mark.parametrize("op", ["copy", "move"])
+@pytest.mark.parametrize("source", ["/data/password", "/data", "/stringData/x", "/metadata/annotations"])
+def test_a_hidden_value_is_not_put_where_no_mask_looks(op: str, source: str) -> None:
+    patch = body([{"op": op, "from": source, "path": "/metadata/labels/x"}], JSON_PATCH)
+    with pytest.raises(DeniedError, match="copies"):
+        check("PATCH secrets/db", patch)
+    check("PATCH secrets/db", patch, secrets_masked=False)
+    check("PATCH configmaps/a", patch)
+    check(
+        "PATCH secrets/db", body([{"op": op, "from": "/metadata/labels/a", "path": "/metadata/labels/b"}], JSON_PATCH)
+    )
+
+
 def test_the_refusal_names_some_of_the_places() -> None:
     written = body({"data": {f"key{n}": "[hoop:redacted]" for n in range(9)}})
     with pytest.raises(DeniedError) as refused:
