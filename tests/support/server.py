@@ -123,9 +123,11 @@ def served(made: Services) -> Iterator[Running]:
 
 
 @contextmanager
-def running(folder: Path, now: Callable[[], datetime] = utc_now, **settings: Any) -> Iterator[Running]:
+def running(
+    folder: Path, now: Callable[[], datetime] = utc_now, witness: Cosigner = WITNESS, **settings: Any
+) -> Iterator[Running]:
     """A server on an SQLite database in a folder."""
-    with services(sqlite_url(folder / "server.db"), now, **settings) as made, served(made) as server:
+    with services(sqlite_url(folder / "server.db"), now, witness, **settings) as made, served(made) as server:
         yield server
 
 

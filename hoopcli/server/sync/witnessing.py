@@ -84,7 +84,7 @@ def _answer(services: Services, data: bytes) -> Response:
     try:
         return Response(_cosigned(services, parse(data)), media_type=TEXT)
     except StaleError as error:
-        return Response(f"{error.size}\n", 409, media_type=SIZE_TYPE)
+        return Response(f"{error.size}\n", 409, {"content-type": SIZE_TYPE})  # exactly that, without a charset
     except (ProtocolError, LedgerError) as error:
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
         return Response(f"{error.message}\n", status, media_type=TEXT)
