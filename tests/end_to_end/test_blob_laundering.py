@@ -301,7 +301,7 @@ class TestWords:
             "prefix=words/&delimiter=@",
         ):
             answer = stage.raw.ask("GET", f"{DOCS}?restype=container&comp=list&{query}")
-            assert answer.status == 200
+            assert answer.status == (400 if "@" in query else 200)
             assert leaks(answer) == [], answer.body
 
     def test_a_header_and_a_name_that_the_client_made_are_not_echoed_from_a_masked_blob(self, stage: BlobStage) -> None:
