@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
-from hoopcli.errors import NotSignedInError
+from hoopcli.errors import UsageError
 
 if TYPE_CHECKING:
     from hoopcli.cli.workspace import Workspace
-    from hoopcli.proxy.remote_approvals import Server
+    from hoopcli.identity.server_session import ServerSession
 
 
-class Nobody:
-    """A session of nobody: whatever is asked of the server needs a sign-in first."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def request(self, method: str, path: str, *, json: Any = None) -> NoReturn:
-        """Refuse. Raises NotSignedInError."""
-        raise NotSignedInError(f"you are not signed in at {self._url}", "run: hoop login")
-
-    async def arequest(self, method: str, path: str, *, json: Any = None) -> NoReturn:
-        """Refuse. Raises NotSignedInError."""
-        self.request(method, path, json=json)
+def server_url(workspace: Workspace) -> str:
+    """The server's address. Raises UsageError if none is set."""
+    if workspace.settings.server.url is None:
+        raise UsageError("no server is set", 'write into config.toml: [server] and url = "https://HOST"')
+    return workspace.settings.server.url
 
 
 @contextmanager
-def signed_in(workspace: Workspace) -> Iterator[Server]:
+def signed_in(workspace: Workspace) -> Iterator[ServerSession]:
     """The session at the server; without a sign-in each use of it is refused, not the opening."""
-    yield Nobody(workspace.settings.server.url or "the server")
+    from hoopcli.cli.workspace import now  # noqa: PLC0415
+    from hoopcli.identity.server_session import ServerSession, client  # noqa: PLC0415 - it brings httpx
+
+    url = server_url(workspace)
+    with closing(client(url, workspace.settings.server.ca_file)) as http:
+        yield ServerSession(workspace.vault, url, http, now)

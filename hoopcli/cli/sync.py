@@ -44,10 +44,24 @@ def sync(as_json: AsJson = False) -> None:
 
 def _run(workspace: Workspace, signer: Signer) -> tuple[Receipt | None, list[str]]:
     from hoopcli.cli.syncing import syncing  # noqa: PLC0415
+    from hoopcli.ledger.sync import NotEnrolledError  # noqa: PLC0415
 
     with syncing(workspace, signer) as ledger, output.progress("Sending records") as progress:
-        receipt = ledger.run(progress or (lambda _done, _total: None))
+        try:
+            receipt = ledger.run(progress or (lambda _done, _total: None))
+        except NotEnrolledError:
+            _enrol(workspace, ledger.enrolment(signer))
+            receipt = ledger.run(progress or (lambda _done, _total: None))
         return receipt, ledger.unwitnessed
+
+
+def _enrol(workspace: Workspace, enrolment: dict[str, str]) -> None:
+    """Have the server know this ledger's key, in the name of who is signed in. Raises NotSignedInError, DeniedError."""
+    from hoopcli.cli.remote import signed_in  # noqa: PLC0415
+    from hoopcli.proxy.remote_approvals import checked  # noqa: PLC0415
+
+    with signed_in(workspace) as server:
+        checked(server.request("POST", "/v1/ledgers", json=enrolment))
 
 
 def _document(receipt: Receipt | None, unwitnessed: list[str]) -> dict[str, object]:

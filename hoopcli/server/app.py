@@ -13,6 +13,7 @@ from hoopcli.server.catalog import routes as catalog
 from hoopcli.server.limits import BodyLimits
 from hoopcli.server.observing import Observing
 from hoopcli.server.pages import inbox, signin, static
+from hoopcli.server.people import routes as people
 from hoopcli.server.services import Services
 from hoopcli.server.sync import routes as ledgers
 from hoopcli.server.sync import witnessing
@@ -23,6 +24,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     witnessing.router,
     approvals.router,
     catalog.router,
+    people.router,
     inbox.router,
     signin.api,
     signin.pages,

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from hoopcli.errors import UsageError
 from hoopcli.server.channels.settings import ChannelSettings
 from hoopcli.server.database import sqlite_url
+from hoopcli.server.people.settings import ProviderSettings, SessionSettings
 from hoopcli.settings.files import nearest, read_file
 from hoopcli.settings.model import Reference, config_dir
 
@@ -42,6 +43,8 @@ class ServerSettings(BaseSettings):
     body_limit: int = Field(default=256 << 20, ge=1 << 20)
     silent_after: float = Field(default=300.0, gt=0)
     channels: tuple[ChannelSettings, ...] = ()
+    providers: tuple[ProviderSettings, ...] = ()
+    sessions: SessionSettings = SessionSettings()
 
     @field_validator(*_PATHS)
     @classmethod

@@ -1,0 +1,98 @@
+"""``hoop login|logout|whoami``: who you are at the server."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hoopcli.cli import output
+from hoopcli.cli.options import AsJson
+from hoopcli.errors import NotSignedInError, UsageError
+
+if TYPE_CHECKING:
+    pass
+
+Provider = Annotated[
+    str | None, typer.Option("--provider", metavar="NAME", help="Sign in by this one of the server's.")
+]
+Device = Annotated[bool, typer.Option("--device", help="Sign in by a code on another device.")]
+ForAgent = Annotated[str, typer.Option("--agent", metavar="NAME", help="Let this agent act for you.")]
+TokenFile = Annotated[str | None, typer.Option("--token-env", metavar="NAME", help="Take the token from a variable.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("login")(login)
+
+
+def login(
+    provider: Provider = None,
+    device: Device = False,
+    agent: ForAgent = "",
+    token_env: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign in at the server that the settings name."""
+    from hoopcli.cli.remote import server_url  # noqa: PLC0415 - completion imports this module
+    from hoopcli.cli.workspace import Workspace, now  # noqa: PLC0415
+    from hoopcli.identity import server_session  # noqa: PLC0415
+
+    workspace = Workspace.open()
+    url = server_url(workspace)
+    with closing(server_session.client(url, workspace.settings.server.ca_file)) as http:
+        chosen = _chosen(server_session.providers(http), provider)
+        token, nonce = _token(chosen, device=device, variable=token_env)
+        proof = {
+            "provider": chosen["name"],
+            "token": token,
+            "nonce": nonce,
+            "agent": agent,
+            "client": platform.node()[:300],
+        }
+        stored = server_session.begin(http, url, proof, now())
+    server_session.save(workspace.vault, stored)
+    if workspace.vault.warning:
+        output.note(f"warning: {workspace.vault.warning}")
+    show(url, stored.document, as_json=as_json)
+
+
+def show(url: str, session: Any, *, as_json: bool) -> None:
+    """Say who is signed in."""
+    if as_json:
+        output.document({"server": url, **session})
+        return
+    who = session["principal"]
+    behalf = f" on behalf of {who['on_behalf_of']}" if who["on_behalf_of"] else ""
+    output.say(f"{who['subject']} ({who['kind']}){behalf} at {url}")
+    output.say(f"groups: {', '.join(who['groups']) or 'none'}; until {session['ends'][:16].replace('T', ' ')} UTC")
+
+
+def _chosen(found: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
+    names = ", ".join(str(each["name"]) for each in found) or "none"
+    wanted = [each for each in found if name in {None, each["name"]}]
+    if len(wanted) != 1:
+        raise UsageError(f"the server takes sign-ins by: {names}", "choose one with --provider NAME")
+    return wanted[0]
+
+
+def _token(provider: dict[str, Any], *, device: bool, variable: str | None) -> tuple[str, str]:
+    """A token of the provider and its nonce."""
+    import httpx  # noqa: PLC0415
+
+    from hoopcli.identity.login import by_device, in_browser  # noqa: PLC0415
+    from hoopcli.identity.openid import discover  # noqa: PLC0415
+
+    if variable is not None:
+        if not (token := os.environ.get(variable, "")):
+            raise NotSignedInError(f"the variable {variable} holds no token", "have the job's platform set it")
+        return token, ""
+    with httpx.Client(follow_redirects=False) as http:
+        endpoints = discover(http, str(provider["issuer"]))
+        client, scopes, secret = str(provider["client_id"]), list(provider["scopes"]), str(provider["public_secret"])
+        if device:
+            return by_device(http, endpoints, client, scopes, output.note, public_secret=secret)
+        return in_browser(http, endpoints, client, scopes, output.note, public_secret=secret)
