@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -146,8 +147,7 @@ class Enforcement:
         terms = next((o for o in decision.obligations if isinstance(o, Approve)), Approve())
         question = self._question(statement, decision)
         try:
-            request = await self._approvals.submit(question, terms)
-            await self._journal.asked(exchange, request, terms)
+            request = await self._asked(exchange, statement, decision, question, terms)
             request = await self._answered(exchange, statement, decision, request)
             return await self._after_answer(exchange, request, question.binding, decision)
         except LedgerError:
@@ -172,14 +172,35 @@ class Enforcement:
             facts=statement.facts,
         )
 
+    async def _asked(
+        self, exchange: str, statement: Statement, decision: Decision, question: Question, terms: Approve
+    ) -> Request:
+        """Put the question. A client that leaves meanwhile withdraws what was asked, as one that leaves later does."""
+
+        async def put() -> Request:
+            request = await self._approvals.submit(question, terms)
+            await self._journal.asked(exchange, request, terms)
+            return request
+
+        putting = asyncio.ensure_future(put())
+        try:
+            return await asyncio.shield(putting)
+        except asyncio.CancelledError:
+            with suppress(HoopError):
+                self._withdrawn(exchange, statement, decision, await putting)
+            raise
+
+    def _withdrawn(self, exchange: str, statement: Statement, decision: Decision, request: Request) -> None:
+        self._approvals.withdraw(request)
+        self._journal.withdrawn(exchange, request)
+        self._journal.request(exchange, statement, _denied(decision, "the client stopped waiting"))
+
     async def _answered(self, exchange: str, statement: Statement, decision: Decision, request: Request) -> Request:
         self.stats.waiting += 1
         try:
             return await self._approvals.settled(request)
         except asyncio.CancelledError:
-            self._approvals.withdraw(request)
-            self._journal.withdrawn(exchange, request)
-            self._journal.request(exchange, statement, _denied(decision, "the client stopped waiting"))
+            self._withdrawn(exchange, statement, decision, request)
             raise
         finally:
             self.stats.waiting -= 1
