@@ -120,7 +120,7 @@ def _answer(request: str, comment: str, as_json: bool, *, yes: bool) -> None:
 
     workspace = Workspace.open()
     with workspace.approvals() as approvals:
-        answered = approvals.answer(request, workspace.principal, approve=yes, comment=comment)
+        answered = approvals.answer(request, workspace.account, approve=yes, comment=comment)
     _print(answered, as_json)
 
 

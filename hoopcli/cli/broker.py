@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -16,6 +16,7 @@ from hoopcli.cli.workspace import Workspace, now
 from hoopcli.identity.credentials import Credentials
 from hoopcli.ledger.keys import load_or_create, system_keyring
 from hoopcli.model.access import Connection
+from hoopcli.proxy.policies import PolicySource
 from hoopcli.proxy.run import run
 from hoopcli.proxy.session import LiveSession, Services, serve
 from hoopcli.spi import ClientHint, Connector
@@ -66,19 +67,28 @@ async def _brokered(workspace: Workspace, name: str, terms: Terms, work: Callabl
         async with serve(
             connector, connection, workspace.principal, shared, port=terms.port, reason=terms.reason, ttl=terms.ttl
         ) as live:
-            working = asyncio.ensure_future(work(Broker(workspace, connector, connection, shared, live, signals)))
-            signals.handler = lambda _number: working.cancel()
-            await asyncio.gather(working, return_exceptions=True)  # its error is raised where no task group wraps it
+            async with _kept_true(workspace, live, shared.policy):
+                working = asyncio.ensure_future(work(Broker(workspace, connector, connection, shared, live, signals)))
+                signals.handler = lambda _number: working.cancel()
+                await asyncio.gather(working, return_exceptions=True)  # raised below, where no task group wraps it
             signals.handler = lambda _number: None  # closing is not stopped by a second one
     if working.cancelled():
         raise KeyboardInterrupt
     return working.result()
 
 
+def _kept_true(workspace: Workspace, live: LiveSession, policy: PolicySource) -> AbstractAsyncContextManager[None]:
+    if workspace.settings.server.url is None:
+        return nullcontext()
+    from hoopcli.cli.governed import kept_true  # noqa: PLC0415 - it brings httpx, which only a server needs
+
+    return kept_true(workspace, live, policy)
+
+
 @contextmanager
 def services(workspace: Workspace) -> Iterator[Services]:
     """Policy, ledger, approvals and credentials of this machine. Raises LedgerError, UsageError."""
-    engine = workspace.engine()
+    policy = workspace.policy()
     path = workspace.settings.ledger_path
     first = not path.exists()
     key = load_or_create(path.parent, system_keyring() if workspace.settings.keyring else None)
@@ -87,7 +97,7 @@ def services(workspace: Workspace) -> Iterator[Services]:
         output.note(f"warning: {warning}")  # once; hoop doctor says it again
     with workspace.approvals() as approvals, recording(workspace, key.signer) as ledger:
         yield Services(
-            policy=engine,
+            policy=policy,
             ledger=ledger,
             approvals=approvals,
             credentials=Credentials(workspace.vault, workspace.keyring, output.note),

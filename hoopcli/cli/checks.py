@@ -41,10 +41,8 @@ def check_all() -> Iterator[Check]:
         yield Check("settings", "failed", error.message, error.hint)
         return
     yield _settings(workspace.settings)
-    principal = workspace.principal
-    groups = ", ".join(sorted(principal.groups)) or "none"
-    yield Check("identity", "ok", f"{principal.subject} ({principal.kind}), groups: {groups}")
     looks: tuple[tuple[str, Callable[[Workspace], Check]], ...] = (
+        ("identity", _identity),
         ("state", _state),
         ("keyring", _keyring),
         ("policy", _policy),
@@ -64,6 +62,13 @@ def _settings(settings: Settings) -> Check:
     path = config_path()
     where = str(path) if path.exists() else f"{path} is not there; the defaults hold"
     return Check("settings", "ok", f"{where}; {len(settings.connections)} connections")
+
+
+def _identity(workspace: Workspace) -> Check:
+    principal = workspace.principal
+    groups = ", ".join(sorted(principal.groups)) or "none"
+    where = f", signed in at {url}" if (url := workspace.settings.server.url) else ""
+    return Check("identity", "ok", f"{principal.subject} ({principal.kind}), groups: {groups}{where}")
 
 
 def _state(workspace: Workspace) -> Check:
@@ -91,7 +96,11 @@ def _keyring(workspace: Workspace) -> Check:
 
 def _policy(workspace: Workspace) -> Check:
     engine = workspace.engine()
-    return Check("policy", "ok", f"{workspace.settings.policy}, revision {engine.revision[:12]}")
+    place: object = workspace.settings.policy
+    if workspace.governed:
+        bundle, url = workspace.bundle, workspace.settings.server.url
+        place = f"revision {bundle.serial} of {url}, good until {bundle.expires:%Y-%m-%d %H:%M} UTC"
+    return Check("policy", "ok", f"{place}, digest {engine.revision[:12]}")
 
 
 def _ledger(workspace: Workspace) -> Check:
@@ -132,7 +141,11 @@ def _driver(_workspace: Workspace) -> Check:
 
 
 def _connections(workspace: Workspace) -> Iterator[Check]:
-    names = sorted(workspace.settings.connections)
+    try:
+        names = sorted(workspace.connections)
+    except HoopError as error:
+        yield Check("connections", "failed", error.message, error.hint)
+        return
     with ThreadPoolExecutor(max_workers=8) as pool:
         yield from pool.map(lambda name: _reach(workspace, name), names)
 

@@ -6,13 +6,13 @@ import asyncio
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from hoopcli.cli.signals import Signals
 from hoopcli.errors import UsageError
-from hoopcli.settings.model import Settings
+from hoopcli.model.access import Connection
 from hoopcli.settings.secret import Keeper, parse_reference
 
 GRACE_SECONDS = 5.0
@@ -29,12 +29,14 @@ _FEDERATION = (
 )
 
 
-def environment(environ: Mapping[str, str], settings: Settings, hint: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    environ: Mapping[str, str], connections: Iterable[Connection], hint: Mapping[str, str]
+) -> dict[str, str]:
     """The command's environment: this one's, without any upstream credential, and with the session's hint."""
     hidden = set(_FEDERATION)
-    for connection in settings.connections.values():
-        if connection.secret is not None:
-            reference = parse_reference(connection.secret)
+    for connection in connections:
+        if (secret := connection.options.get("secret")) is not None:
+            reference = parse_reference(secret)
             if reference.keeper is Keeper.ENV:
                 hidden.add(reference.name)
     return {name: value for name, value in environ.items() if name not in hidden} | dict(hint)

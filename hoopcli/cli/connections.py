@@ -28,9 +28,9 @@ def register(app: typer.Typer) -> None:
 
 def ls(as_json: AsJson = False) -> None:
     """List the connections."""
-    from hoopcli.settings.files import load  # noqa: PLC0415 - completion imports this module
+    from hoopcli.cli.workspace import Workspace  # noqa: PLC0415 - completion imports this module
 
-    found = [settings.connection(name) for name, settings in sorted(load().connections.items())]
+    found = [connection for _name, connection in sorted(Workspace.open().connections.items())]
     if as_json:
         output.document({"connections": [_document(connection) for connection in found]})
     elif not found:

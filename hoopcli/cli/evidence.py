@@ -58,7 +58,7 @@ def record_reading(workspace: Workspace, what: str, records: int) -> None:
     """Record that someone read. A ledger that cannot be written can still be read, but not without saying so."""
     try:
         with writing(workspace) as ledger:
-            ledger.append([drafts.audit_read(workspace.principal.subject, what, records)])
+            ledger.append([drafts.audit_read(workspace.account.subject, what, records)])
     except LedgerError as error:
         output.note(f"warning: this reading could not be recorded: {error.message}")
 

@@ -41,7 +41,9 @@ async def run_inside(broker: Broker, command: Sequence[str]) -> int:
     own = {"HOOP_SESSION": session.id}
     if session.principal.kind is PrincipalKind.AGENT:  # what the agent runs is the agent, not its human
         own["HOOP_AGENT"] = session.principal.name
-    env = environment(os.environ, broker.workspace.settings, {**broker.hint.environment, **own})
+    workspace = broker.workspace
+    mine = [settings.connection(name) for name, settings in workspace.settings.connections.items()]
+    env = environment(os.environ, [*mine, *workspace.connections.values()], {**broker.hint.environment, **own})
     ended = asyncio.ensure_future(broker.live.ended())
     async with _watching(broker, _nobody):
         code = await run_command(command, env, ended, broker.signals)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hoopcli.cli import output
+from hoopcli.cli import output, revisions
 from hoopcli.cli.options import Agent, AsJson, Reason
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command("explain")(explain)
     group.command("test")(run_cases)
     group.command("schema")(schema)
+    revisions.register(group)
     app.add_typer(group, name="policy")
 
 

@@ -23,7 +23,7 @@ def whoami(as_json: AsJson = False) -> None:
     workspace = Workspace.open()
     url = workspace.settings.server.url
     if url is None:
-        _local(workspace.principal, as_json=as_json)
+        _local(workspace.account, as_json=as_json)
         return
     with signed_in(workspace) as server:
         answer = server.request("GET", "/v1/sessions/current")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hoopcli.cli import connectors
 from hoopcli.errors import HoopError, UsageError
 from hoopcli.identity.keyrings import Keyring
-from hoopcli.identity.principal import resolve
+from hoopcli.identity.principal import acting, resolve
 from hoopcli.identity.vault import Vault
 from hoopcli.model.access import Connection, Principal
 from hoopcli.settings.files import load, nearest
@@ -21,8 +21,10 @@ from hoopcli.settings.model import Settings
 from hoopcli.spi import Connector
 
 if TYPE_CHECKING:
+    from hoopcli.policy.bundle import Bundle
     from hoopcli.policy.engine import Engine
     from hoopcli.proxy.approvals import Approvals
+    from hoopcli.proxy.policies import PolicySource
     from hoopcli.proxy.remote_approvals import RemoteApprovals
 
 
@@ -36,22 +38,65 @@ class Workspace:
     """One run of a command: its settings and its principal."""
 
     settings: Settings
-    principal: Principal
+    agent: str | None = None
+    draft: bool = False
+    """Whether a policy was named that is to be tried instead of the one that holds."""
 
     @classmethod
     def open(cls, agent: str | None = None, flags: Mapping[str, Any] | None = None) -> Workspace:
-        """Read the settings. Raises UsageError, NotSignedInError."""
-        settings = load(flags)
-        return cls(settings, resolve(settings.identity, agent=agent))
+        """Read the settings. Raises UsageError."""
+        return cls(load(flags), agent, draft=bool(flags and flags.get("policy")))
+
+    @cached_property
+    def principal(self) -> Principal:
+        """Who acts: who is signed in if there is a server, else what the settings say. Raises NotSignedInError."""
+        if self.settings.server.url is None:
+            return self.account
+        from hoopcli.cli.remote import signed_in  # noqa: PLC0415 - it brings httpx
+
+        with signed_in(self) as server:
+            session = server.current()
+        return acting(session.principal, session.agent_groups, agent=self.agent)
+
+    @cached_property
+    def account(self) -> Principal:
+        """Who acts as far as this machine knows. Raises NotSignedInError."""
+        return resolve(self.settings.identity, agent=self.agent)
+
+    @property
+    def governed(self) -> bool:
+        """Whether a server's policy and connections hold here, not those of this machine."""
+        return self.settings.server.url is not None and self.settings.server.policy == "server"
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """What the server that governs handed out. Raises BundleError, NotSignedInError, UpstreamError."""
+        from hoopcli.cli.governed import newest  # noqa: PLC0415 - it brings httpx, pydantic and CEL
+
+        return newest(self)
+
+    @cached_property
+    def connections(self) -> Mapping[str, Connection]:
+        """Those that can be asked for. Raises HoopError if the server that governs them has none to tell."""
+        own = self.settings.connections
+        if not self.governed:
+            return {name: settings.connection(name) for name, settings in own.items()}
+        from hoopcli.cli.governed import connections  # noqa: PLC0415
+
+        return connections(self.bundle, own)
 
     def connection(self, name: str) -> Connection:
-        """A configured connection. Raises UsageError naming the nearest one."""
-        found = self.settings.connections.get(name)
+        """A connection. Raises UsageError naming the nearest one."""
+        found = self.connections.get(name)
         if found is None:
-            known = self.settings.connections
-            hint = nearest(name, known) if known else f"add it: hoop connections add {name} --server HOST"
-            raise UsageError(f"there is no connection {name!r}", hint)
-        return found.connection(name)
+            known = self.connections
+            raise UsageError(f"there is no connection {name!r}", nearest(name, known) if known else self._add(name))
+        return found
+
+    def _add(self, name: str) -> str:
+        if self.governed:
+            return f"have it handed out: hoop policy push --connection {name}"
+        return f"add it: hoop connections add {name} --server HOST"
 
     def connector(self, name: str) -> tuple[Connector, Connection]:
         """A configured connection and what brokers it; its options are valid. Raises UsageError."""
@@ -61,7 +106,15 @@ class Workspace:
         return connector, connection
 
     def engine(self) -> Engine:
-        """The policy, ready to decide. Raises UsageError with line and column."""
+        """What decides now. Raises UsageError with line and column, BundleError."""
+        return self.policy().current()
+
+    def policy(self) -> PolicySource:
+        """The policy that a session is to decide by. Raises UsageError with line and column, BundleError."""
+        if self.governed and not self.draft:
+            from hoopcli.cli.governed import followed  # noqa: PLC0415
+
+            return followed(self, self.bundle)
         from hoopcli.policy.document import load as load_policy  # noqa: PLC0415 - it brings pydantic and CEL
         from hoopcli.policy.engine import Engine  # noqa: PLC0415
 

@@ -36,9 +36,31 @@ def resolve(settings: IdentitySettings, environ: Mapping[str, str] = os.environ,
     )
 
 
-def _agent(name: str, settings: IdentitySettings) -> Principal:
+def acting(
+    signed_in: Principal, groups: frozenset[str], environ: Mapping[str, str] = os.environ, agent: str | None = None
+) -> Principal:
+    """Who acts where a server says who is signed in: that one, or an agent of theirs, which has these groups.
+
+    Raises UsageError if an agent is to act for another agent.
+    """
+    name = agent if agent is not None else environ.get("HOOP_AGENT")
+    if name is None or signed_in.subject == f"agent:{name}":
+        return signed_in
+    if signed_in.kind is not PrincipalKind.HUMAN:
+        raise UsageError(
+            f"{signed_in.subject} is signed in, for whom no agent {name!r} acts", "run: hoop login --agent NAME"
+        )
+    _check_name(name)
+    return Principal(f"agent:{name}", PrincipalKind.AGENT, name, groups=groups, on_behalf_of=signed_in.subject)
+
+
+def _check_name(name: str) -> None:
     if not name.strip() or not name.isprintable():
         raise UsageError("an agent needs a name", "use --agent NAME, or unset HOOP_AGENT")
+
+
+def _agent(name: str, settings: IdentitySettings) -> Principal:
+    _check_name(name)
     human = settings.on_behalf_of or settings.subject or _account()
     return Principal(
         f"agent:{name}", PrincipalKind.AGENT, name, groups=frozenset(settings.agent_groups), on_behalf_of=human

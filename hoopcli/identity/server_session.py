@@ -44,6 +44,11 @@ class Stored:
         return datetime.fromisoformat(self.document["expires"])
 
     @property
+    def agent_groups(self) -> frozenset[str]:
+        """What every agent belongs to, as the server says."""
+        return frozenset(self.document["agent_groups"])
+
+    @property
     def principal(self) -> Principal:
         """Who is signed in, as the server says."""
         told = self.document["principal"]
@@ -65,7 +70,7 @@ def load(vault: Vault, url: str) -> Stored | None:
         if kept.get("url") != url:
             return None
         stored = Stored(url, ProofKey.from_bytes(base64.b64decode(kept["key"])), kept["token"], kept["session"])
-        _ = stored.expires, stored.principal  # what cannot be read is no session
+        _ = stored.expires, stored.principal, stored.agent_groups  # what cannot be read is no session
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return stored
@@ -126,9 +131,17 @@ class ServerSession:
         """The same, off the event loop."""
         return await in_thread(lambda: self.request(method, path, json=json))
 
-    def principal(self) -> Principal:
-        """Who is signed in. Raises NotSignedInError."""
-        return self._stored().principal
+    @property
+    def expires(self) -> datetime:
+        """When the token ends, unless it is refreshed. Raises NotSignedInError."""
+        return self._stored().expires
+
+    def current(self) -> Stored:
+        """The session, good now. Raises NotSignedInError, UpstreamError if it has to be refreshed and cannot be."""
+        stored = self._fresh()
+        if stored.expires <= self._now():
+            raise NotSignedInError(f"the session at {self._url} has ended", "run: hoop login")
+        return stored
 
     def _stored(self) -> Stored:
         stored = load(self._vault, self._url)
@@ -139,9 +152,15 @@ class ServerSession:
     def _fresh(self) -> Stored:
         """The session with a token that is good for a while, refreshed where it is needed."""
         stored = self._stored()
-        if stored.expires - self._now() > _EARLY:
+        left = stored.expires - self._now()
+        if left > _EARLY:
             return stored
-        answer = send(self._http, stored.key, "POST", f"{_PATH}/current/refresh", self._now(), token=stored.token)
+        try:
+            answer = send(self._http, stored.key, "POST", f"{_PATH}/current/refresh", self._now(), token=stored.token)
+        except UpstreamError:
+            if left <= timedelta(0):
+                raise
+            return stored
         if answer.status_code == 200:
             document = answer.json()
             stored = Stored(stored.url, stored.key, document.pop("token"), document)

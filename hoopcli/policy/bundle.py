@@ -18,6 +18,10 @@ from hoopcli.policy.document import Policy, load
 from hoopcli.settings.files import check_connection
 
 KIND = "hoop-policy-bundle/v1"
+#: What only a machine itself says about a connection: where its secret is.
+LOCAL_KEYS = frozenset({"secret", "certificate", "kubeconfig"})
+#: What a machine may say about a connection of a server: how it proves itself there, never where that leads.
+OWN_KEYS = LOCAL_KEYS | {"user", "flow"}
 _MEMBERS = frozenset({"kind", "serial", "policy", "connections", "issued", "expires"})
 
 
@@ -52,6 +56,8 @@ class Bundle:
 
     def checked_connections(self) -> dict[str, Connection]:
         """The connections. Raises UsageError."""
+        for name, settings in self.connections.items():
+            _check_local(name, settings)
         return {name: check_connection(name, settings) for name, settings in self.connections.items()}
 
 
@@ -66,6 +72,17 @@ def parse(text: str) -> Bundle:
     bundle.checked_policy()
     bundle.checked_connections()
     return bundle
+
+
+def _check_local(name: str, settings: Mapping[str, Any]) -> None:
+    """A bundle cannot have a machine read a file or run a command for a secret."""
+    options = settings.get("options")
+    named = LOCAL_KEYS & (settings.keys() | (options.keys() if isinstance(options, dict) else set()))
+    if named:
+        raise UsageError(
+            f"the connection {name!r} names its {', '.join(sorted(named))}, which each machine does for itself",
+            "leave that out here; users set it with hoop connections add",
+        )
 
 
 def _read(document: dict[str, Any]) -> Bundle:

@@ -85,6 +85,10 @@ class Engine:
         self._for = lru_cache(maxsize=_CACHE)(self._find_rules_for)
         self._masks = lru_cache(maxsize=_CACHE)(self._find_masks)
 
+    def current(self) -> Engine:
+        """Itself: this policy does not change."""
+        return self
+
     def decide(
         self, principal: Principal, connection: Connection, statement: Statement, now: datetime, *, reason: str = ""
     ) -> Decision:

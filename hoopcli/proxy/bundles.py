@@ -67,8 +67,8 @@ class Bundles:
         bundle = self._verified(fetched.note)
         if self._now() >= bundle.expires:
             raise BundleError("the server sent a policy that has expired", "compare the clocks of both machines")
-        if kept is not None:
-            self._compare(bundle, kept[1])
+        if (newest := self._kept()) is not None:  # another process may have been here meanwhile
+            self._compare(bundle, newest[1])
         self._keep(fetched)
         return bundle
 

@@ -20,7 +20,9 @@ from hoopcli.model.outcome import Outcome, Status
 from hoopcli.model.session import Session
 from hoopcli.policy.engine import Engine
 from hoopcli.proxy.approvals import Desk
+from hoopcli.proxy.bundles import BundleError
 from hoopcli.proxy.journal import Journal
+from hoopcli.proxy.policies import PolicySource
 from hoopcli.sansio.events import Deny, Permit
 
 LABELS = "labels"  # what a connector discharges that reads the source's sensitivity labels
@@ -46,14 +48,14 @@ class Enforcement:
         self,
         session: Session,
         discharges: frozenset[str],
-        engine: Engine,
+        policy: PolicySource,
         approvals: Desk,
         journal: Journal,
         now: Callable[[], datetime],
     ) -> None:
         self._session = session
         self._discharges = discharges | _DISCHARGED_HERE
-        self._engine = engine
+        self._policy = policy
         self._approvals = approvals
         self._journal = journal
         self._now = now
@@ -91,16 +93,19 @@ class Enforcement:
         """``preview`` of a statement of one verb, asked about many resources one by one."""
         [action] = statement.actions
         session = self._session
-        kin_of = self._engine.kin_of(
-            session.principal, session.connection, action.verb, exact_case=statement.exact_case
-        )
+        try:
+            engine = self._policy.current()
+        except BundleError:
+            return lambda _resource: Effect.DENY
+        kin_of = engine.kin_of(session.principal, session.connection, action.verb, exact_case=statement.exact_case)
         known: dict[tuple[int, ...], Effect] = {}
 
         def effect(resource: str) -> Effect:
             kin = kin_of(resource)
             if kin is not None and (found := known.get(kin)) is not None:
                 return found
-            made = self.preview(replace(statement, actions=(Action(action.verb, (resource,)),)))
+            asked = replace(statement, actions=(Action(action.verb, (resource,)),))
+            made = self._decide(asked, engine)[0].effect
             if kin is not None:
                 known[kin] = made
             return made
@@ -109,7 +114,11 @@ class Enforcement:
 
     def asks_about(self, variable: str, actions: Sequence[Action]) -> bool:
         """Whether a condition that sees a variable may decide these actions."""
-        return self._engine.asks_about(variable, self._session.principal, self._session.connection, actions)
+        try:
+            engine = self._policy.current()
+        except BundleError:
+            return True
+        return engine.asks_about(variable, self._session.principal, self._session.connection, actions)
 
     async def record(self, outcome: Outcome) -> None:
         """Make the outcome of a permitted statement durable."""
@@ -124,13 +133,17 @@ class Enforcement:
         for exchange in sorted(exchanges & self.open):
             await self.record(Outcome(exchange, Status.LOST))
 
-    def _decide(self, statement: Statement) -> tuple[Decision, str]:
+    def _decide(self, statement: Statement, engine: Engine | None = None) -> tuple[Decision, str]:
+        """The decision and the next thing to try, by the policy that holds now unless an engine is given."""
         session = self._session
         now = self._now()
         if now >= session.expires_at:
             return _refusal("session-expired", "the session is over"), f"run: hoop connect {session.connection.name}"
         try:
-            decision = self._engine.decide(session.principal, session.connection, statement, now, reason=session.reason)
+            engine = engine or self._policy.current()
+            decision = engine.decide(session.principal, session.connection, statement, now, reason=session.reason)
+        except BundleError as error:
+            return _refusal("no-policy", error.message), error.hint
         except Exception as error:  # noqa: BLE001 - an exception in enforcement denies, whatever it is
             return _refusal("enforcement-error", f"the policy could not be evaluated ({type(error).__name__})"), (
                 "run: hoop policy check"

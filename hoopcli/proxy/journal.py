@@ -90,6 +90,10 @@ class Journal:
         """The client stopped waiting; the request itself stays open."""
         return self._append(drafts.approval_ended("withdrawn", self._session.id, exchange, request.id))
 
+    def policy_changed(self, previous: str, revision: str, source: str) -> Awaitable[int]:
+        """Another policy decides from here on."""
+        return self._append(drafts.policy_changed(previous, revision, source))
+
     def fault(self, error: Exception) -> None:
         """A connection ended by an error: worth a note, as far as notes can be taken."""
         said = error.message if isinstance(error, HoopError) else type(error).__name__

@@ -20,10 +20,10 @@ from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Mask, Statement
 from hoopcli.model.outcome import Outcome
 from hoopcli.model.session import Session
-from hoopcli.policy.engine import Engine
 from hoopcli.proxy.approvals import Desk
 from hoopcli.proxy.enforcement import Enforcement, Stats
 from hoopcli.proxy.journal import Journal, Writer
+from hoopcli.proxy.policies import PolicySource
 from hoopcli.proxy.runner import Runner
 from hoopcli.proxy.spool import Spool
 from hoopcli.proxy.tls import upstream_context
@@ -47,7 +47,7 @@ class CredentialSource(Protocol):
 class Services:
     """What sessions share within a process."""
 
-    policy: Engine
+    policy: PolicySource
     ledger: Writer
     approvals: Desk
     credentials: CredentialSource
@@ -59,10 +59,11 @@ class Services:
 class LiveSession:
     """A session that is open. ``stats`` changes while it runs; ``ended`` tells when and why it ended."""
 
-    def __init__(self, session: Session, listen: Listen, enforcement: Enforcement) -> None:
+    def __init__(self, session: Session, listen: Listen, enforcement: Enforcement, journal: Journal) -> None:
         self.session = session
         self.listen = listen
         self._enforcement = enforcement
+        self._journal = journal
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
@@ -74,6 +75,10 @@ class LiveSession:
         """End the session: every connection is cut in both directions."""
         if not self._end.done():
             self._end.set_result(why)
+
+    def policy_changed(self, previous: str, revision: str, serial: int) -> None:
+        """Record that another policy decides from here on."""
+        self._journal.policy_changed(previous, revision, f"revision {serial} of the server's policy")
 
     async def ended(self) -> str:
         """Wait until the session ends; why it did."""
@@ -217,8 +222,8 @@ async def serve(
     folder = services.state_dir / "sessions" / session.id
     try:
         listen = _publish(folder, identity, server.sockets[0].getsockname()[1], host.secret)
-        await host.journal.opened(target.host, services.policy.revision)
-        live = host.live = LiveSession(session, listen, host.enforcement)
+        await host.journal.opened(target.host, services.policy.current().revision)
+        live = host.live = LiveSession(session, listen, host.enforcement, host.journal)
         chores = [asyncio.create_task(_expire(live, ttl)), asyncio.create_task(_heartbeat(host, live))]
         try:
             yield live

@@ -113,6 +113,8 @@ class ServerConnection(BaseModel):
 
     url: Annotated[str, AfterValidator(_server_url)] | None = None
     ca_file: Path | None = None
+    key: str | None = None
+    policy: Literal["server", "local"] = "server"
     sync: Literal["on", "off", "strict"] = "on"
     witnesses: Names = ()
 

@@ -51,7 +51,8 @@ def run(program: str, end_when: Path | None = None, why: str = "expired") -> int
 def test_upstream_secrets_do_not_reach_the_command() -> None:
     configured = settings(a={"secret": "env:SHOP_PASSWORD"}, b={"secret": "keyring:x"}, c={"server": "x"})
     environ = {"SHOP_PASSWORD": "s3cret", "PATH": "/bin", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "s3cret", "HOOP_PORT": "1"}
-    assert environment(environ, configured, {"HOOP_PORT": "2"}) == {"PATH": "/bin", "HOOP_PORT": "2"}
+    connections = [each.connection(name) for name, each in configured.connections.items()]
+    assert environment(environ, connections, {"HOOP_PORT": "2"}) == {"PATH": "/bin", "HOOP_PORT": "2"}
 
 
 @pytest.mark.parametrize("code", [0, 3, 7])

@@ -213,6 +213,9 @@ class Broken:
 
     revision = "r"
 
+    def current(self) -> Broken:
+        return self
+
     def decide(self, *_: object, **__: object) -> Decision:
         raise ZeroDivisionError
 
@@ -230,6 +233,9 @@ class Labelled:
     """A policy whose masks go by the labels of the source."""
 
     revision = "r"
+
+    def current(self) -> Labelled:
+        return self
 
     def decide(self, *_: object, **__: object) -> Decision:
         return Decision(Effect.ALLOW, "reads", obligations=(Mask("classified", labels=("Confidential*",)),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +19,9 @@ from hoopcli.server.services import Served, Services
 RENEWED = timedelta(hours=1)
 GOOD_FOR = timedelta(hours=24)
 LONGEST = 2_000_000
+LONGEST_POLL = 60.0
+TOPIC = "policy"
+NEWEST = "newest"
 NOTE = "text/plain; charset=utf-8"
 
 router = APIRouter(prefix="/v1/policy", tags=["policy"])
@@ -51,10 +55,30 @@ class Whole(Entry):
     connections: dict[str, dict[str, Any]]
 
 
-@router.get("/bundle", response_class=Response, responses={200: {"content": {NOTE: {}}}, 304: {}})
-def bundle(services: Served, who: Who, if_none_match: Annotated[str, Header()] = "") -> Response:
-    """The policy and the connections as a signed note."""
+@router.get("/key")
+def key(services: Served, who: Who) -> dict[str, str]:
+    """The key that bundles are signed with, as a verifier key of C2SP signed-note."""
     require(who, services, "policy:fetch", "policy")
+    return {"key": str(services.witness.verifier)}
+
+
+@router.get("/bundle", response_class=Response, responses={200: {"content": {NOTE: {}}}, 304: {}})
+async def bundle(
+    services: Served,
+    who: Who,
+    if_none_match: Annotated[str, Header()] = "",
+    seconds: Annotated[float, Query(ge=0, le=LONGEST_POLL)] = 0,
+) -> Response:
+    """The policy and the connections as a signed note; waits so long for another one than the caller has."""
+    require(who, services, "policy:fetch", "policy")
+    with services.wake.subscribed(TOPIC, NEWEST) as ticket:
+        answer = await to_thread.run_sync(_bundle, services, if_none_match)
+        if answer.status_code == 304 and await ticket.wait(seconds):
+            answer = await to_thread.run_sync(_bundle, services, if_none_match)
+        return answer
+
+
+def _bundle(services: Services, if_none_match: str) -> Response:
     revision = Catalog(services.database).current()
     issued = _on_the_hour(max(services.now(), revision.at))
     headers = {"ETag": f'"{revision.serial}-{issued.timestamp():.0f}"', "Cache-Control": "private, no-cache"}
@@ -97,7 +121,7 @@ def add(services: Served, who: Who, draft: Draft) -> Entry:
         draft.after + 1, draft.policy, draft.connections, who.principal.subject, draft.comment, services.now()
     )
     Catalog(services.database).add(draft.after, added)
-    services.wake.notify("policy", str(added.serial))
+    services.wake.notify(TOPIC, NEWEST)
     return Entry(**_entry(added))
 
 

@@ -64,6 +64,7 @@ class SessionDocument(BaseModel):
 
     id: str
     principal: PrincipalDocument
+    agent_groups: list[str]
     provider: str
     client: str
     begun: datetime
@@ -100,13 +101,13 @@ def sign_in(request: Request, services: Served, body: SignIn) -> Issued:
     store = Sessions(services.database, services.settings.sessions)
     store.use_up(proved, now)
     token, held = store.begin(who, proved.thumbprint, provider.name, body.client, now)
-    return Issued.model_validate({**_document(held), "token": token})
+    return Issued.model_validate({**_document(services, held), "token": token})
 
 
 @router.get("/current")
 def current(services: Served, who: Who) -> SessionDocument:
     """Who the caller is."""
-    return SessionDocument.model_validate(_document(_held(services, who)))
+    return SessionDocument.model_validate(_document(services, _held(services, who)))
 
 
 @router.post("/current/refresh")
@@ -114,7 +115,7 @@ def refresh(services: Served, who: Who) -> Issued:
     """Another token for the same session, in place of the one of this request."""
     store = Sessions(services.database, services.settings.sessions)
     token, held = store.refresh(_held(services, who), services.now())
-    return Issued.model_validate({**_document(held), "token": token})
+    return Issued.model_validate({**_document(services, held), "token": token})
 
 
 @router.get("/current/watch")
@@ -141,7 +142,7 @@ def ls(services: Served, who: Who) -> list[SessionDocument]:
     """Who is signed in."""
     require(who, services, "people:read", "sessions")
     store = Sessions(services.database, services.settings.sessions)
-    return [SessionDocument.model_validate(_document(held)) for held in store.every(services.now())]
+    return [SessionDocument.model_validate(_document(services, held)) for held in store.every(services.now())]
 
 
 @router.delete("/of/{subject}")
@@ -169,10 +170,11 @@ def _held(services: Services, who: Caller) -> Held:
     return Sessions(services.database, services.settings.sessions).get(who.session, services.now())
 
 
-def _document(held: Held) -> dict[str, object]:
+def _document(services: Services, held: Held) -> dict[str, object]:
     return {
         "id": held.id,
         "principal": document(held.principal),
+        "agent_groups": list(services.settings.sessions.agent_groups),
         "provider": held.provider,
         "client": held.client,
         "begun": held.begun,
