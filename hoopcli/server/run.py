@@ -12,6 +12,7 @@ from hoopcli.errors import UsageError
 from hoopcli.server.app import create_app
 from hoopcli.server.limits import PatientProtocol
 from hoopcli.server.services import Services
+from hoopcli.server.wake import Wake
 
 BACKLOG: Final = 4096
 GRACE_SECONDS: Final = 10
@@ -40,6 +41,19 @@ def collect_less() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+class _Server(uvicorn.Server):
+    """Answers those who wait before it stops, so that it need not cut them."""
+
+    def __init__(self, config: uvicorn.Config, wake: Wake) -> None:
+        super().__init__(config)
+        self._wake = wake
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let requests end, and close."""
+        self._wake.release()
+        await super().shutdown(sockets)
+
+
 def uvicorn_server(services: Services) -> uvicorn.Server:
     """The server of an app over these services; ``run(sockets=[...])`` serves until it is stopped."""
     settings = services.settings
@@ -58,4 +72,4 @@ def uvicorn_server(services: Services) -> uvicorn.Server:
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
     )
-    return uvicorn.Server(config)
+    return _Server(config, services.wake)

@@ -32,6 +32,10 @@ rules:
     principals: {kinds: [human, workload]}
     verbs: ["ledger:enrol"]
     resources: ["*"]
+  - id: brokers-fetch-the-policy
+    effect: allow
+    verbs: ["policy:fetch"]
+    resources: ["*"]
   - id: dbas-answer-requests
     effect: allow
     principals: {kinds: [human], groups: [dba]}
@@ -40,12 +44,12 @@ rules:
   - id: auditors-read
     effect: allow
     principals: {kinds: [human], groups: [audit]}
-    verbs: ["audit:read", "approvals:read", "policy:read", "ledger:resolve"]
+    verbs: ["audit:read", "approvals:read", "policy:read", "people:read", "ledger:resolve"]
     resources: ["*"]
   - id: admins-change-the-policy
     effect: allow
     principals: {kinds: [human], groups: [hoop-admins]}
-    verbs: ["policy:read", "policy:write"]
+    verbs: ["policy:read", "policy:write", "people:read", "people:revoke"]
     resources: ["*"]
 """
 

@@ -28,8 +28,9 @@ _RETRY_SECONDS: Final = 1.0
 class Ticket:
     """One subscription. Use it in the event loop that made it."""
 
-    def __init__(self) -> None:
+    def __init__(self, stopping: threading.Event) -> None:
         self.loop = asyncio.get_running_loop()
+        self._stopping = stopping
         self._event = asyncio.Event()
 
     def wake(self) -> None:
@@ -37,7 +38,12 @@ class Ticket:
         self._event.set()
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - it answers False rather than raise
-        """Wait for a notification since the last ``wait`` or the subscription; False if none came in time."""
+        """Wait for a notification since the last ``wait`` or the subscription; False if none came in time.
+
+        When the server stops it does not wait.
+        """
+        if self._stopping.is_set():
+            return False
         try:
             async with asyncio.timeout(max(0.0, timeout)):
                 await self._event.wait()
@@ -55,6 +61,7 @@ class Wake:
         self._lock = threading.Lock()
         self._tickets: defaultdict[tuple[str, str], set[Ticket]] = defaultdict(set)
         self._stopping = threading.Event()
+        self._releasing = threading.Event()
         self._listener: threading.Thread | None = None
         if not database.is_sqlite:
             self._listener = threading.Thread(target=self._listen, name="wake", daemon=True)
@@ -75,7 +82,7 @@ class Wake:
     @contextmanager
     def subscribed(self, topic: str, key: str) -> Iterator[Ticket]:
         """A ticket that every notification of this topic and key wakes, until the block ends."""
-        ticket = Ticket()
+        ticket = Ticket(self._releasing)
         with self._lock:
             self._tickets[topic, key].add(ticket)
         try:
@@ -91,6 +98,17 @@ class Wake:
         """Wait for the next notification; False if none came in time."""
         with self.subscribed(topic, key) as ticket:
             return await ticket.wait(timeout)
+
+    @property
+    def releasing(self) -> bool:
+        """Whether nobody is to wait any longer."""
+        return self._releasing.is_set()
+
+    def release(self) -> None:
+        """The server stops: wake everybody, and let nobody wait again."""
+        self._releasing.set()
+        with self._lock:
+            self._wake_all([ticket for tickets in self._tickets.values() for ticket in tickets])
 
     def close(self) -> None:
         """Stop listening."""

@@ -52,7 +52,7 @@ async def until(
             value = await to_thread.run_sync(read)
             while True:
                 left = min(end - clock(), ends_in(value))
-                if enough(value) or left <= 0:
+                if enough(value) or left <= 0 or wake.releasing:
                     return value
                 await _either(ticket.wait(left), gone)
                 value = await asyncio.get_running_loop().run_in_executor(_WOKEN, read)
