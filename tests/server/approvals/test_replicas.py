@@ -177,7 +177,7 @@ def test_the_same_question_at_both_replicas_is_one_request(tmp_path: Path, repli
     here, there = replicas
 
     async def work(enforcement: Enforcement, desk: RemoteApprovals) -> None:
-        decision = enforcement._engine.decide(CLAIRE, Connection("azure-sql", "sql"), drop(b"five"), now())
+        decision = enforcement._policy.current().decide(CLAIRE, Connection("azure-sql", "sql"), drop(b"five"), now())
         question = enforcement._question(drop(b"five"), decision)
         terms: Any = decision.obligations[0]
         desks = [RemoteApprovals(server.signed(OMAR), now) for server in (here, there) * 4]
