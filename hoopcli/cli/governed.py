@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hoopcli.cli import output
 from hoopcli.cli.remote import server_url, signed_in
-from hoopcli.errors import LedgerError, UpstreamError, UsageError
+from hoopcli.errors import HoopError, LedgerError, UpstreamError, UsageError
 from hoopcli.ledger.note import Verifier
 from hoopcli.model.access import Connection
 from hoopcli.policy.bundle import OWN_KEYS, Bundle
@@ -75,21 +75,26 @@ async def kept_true(workspace: Workspace, live: LiveSession, policy: PolicySourc
     from hoopcli.cli.workspace import now  # noqa: PLC0415
 
     with signed_in(workspace) as server:
-
-        async def end_with_the_sign_in() -> None:
-            live.end(await signed_out(server, now))
-
-        chores = [asyncio.create_task(end_with_the_sign_in())]
+        chores: list[asyncio.Task[Any]] = [asyncio.create_task(signed_out(server, now))]
         if isinstance(policy, FollowedPolicy):
-            chores.append(
-                asyncio.create_task(policy.follow(fetch(server, POLL_SECONDS), live.policy_changed, output.note))
-            )
+            following = policy.follow(fetch(server, POLL_SECONDS), live.policy_changed, output.note)
+            chores.append(asyncio.create_task(following))
+        for chore in chores:
+            chore.add_done_callback(lambda done: None if done.cancelled() else live.end(_why(done)))
         try:
             yield
         finally:
             for chore in chores:
                 chore.cancel()
             await asyncio.wait(chores)
+
+
+def _why(done: asyncio.Task[Any]) -> str:
+    """Why nothing keeps a session true any longer. Whatever it was, the session ends."""
+    error = done.exception()
+    if error is None:
+        return str(done.result())
+    return error.message if isinstance(error, HoopError) else f"the server said what cannot be followed ({error!r})"
 
 
 def _connection(name: str, settings: Mapping[str, Any], own: ConnectionSettings | None) -> Connection:

@@ -34,17 +34,25 @@ async def signed_out(session: SignIn, now: Callable[[], datetime]) -> str:
     pause = _FIRST_PAUSE
     while True:
         try:
-            answer = await session.arequest("GET", WATCH)
-            if answer.status_code == 200:
-                if answer.json().get("live") is not True:
-                    return "signed out at the server"
-                pause = _FIRST_PAUSE
-                continue
+            if (live := _said(await session.arequest("GET", WATCH))) is False:
+                return "signed out at the server"
         except NotSignedInError as error:
             return error.message
-        except (UpstreamError, ValueError):
-            pass  # asked again below
+        except UpstreamError:
+            live = None
+        if live:
+            pause = _FIRST_PAUSE
+            continue
         if now() >= session.expires:
             return "the sign-in's token ran out, and the server does not answer"
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _said(answer: httpx.Response) -> bool | None:
+    """Whether the session is live; None if the answer does not say."""
+    try:
+        document = answer.json() if answer.status_code == 200 else None
+    except ValueError:
+        return None
+    return document.get("live") is True if isinstance(document, dict) else None
