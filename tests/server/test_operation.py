@@ -8,6 +8,8 @@ import logging
 import re
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -25,12 +27,15 @@ from hoopcli.errors import (
     UpstreamError,
     UsageError,
 )
+from hoopcli.identity import server_session
 from hoopcli.server import limits, logs, problems
 from hoopcli.server.app import create_app
 from hoopcli.server.database import DatabaseGoneError
 from hoopcli.server.problems import Problem
 from hoopcli.server.run import listening_socket, uvicorn_server
+from tests.support.place import place_of
 from tests.support.server import Running, running
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +196,27 @@ def test_no_route_is_named_twice(server: Running) -> None:
     document = server.get("/openapi.json").json()
     assert "/v1/ledgers/batches" in document["paths"]
     assert uvicorn_server(server.services).config.proxy_headers is False
+
+
+def test_who_waits_is_answered_when_the_server_stops(tmp_path: Path) -> None:
+    """Long polls end with an answer; nobody is cut off."""
+    policy = "version: 1\nrules:\n  - {id: all, effect: allow, verbs: ['approvals:read']}\n"
+    with ExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(4))
+        with place_of(tmp_path, policy, {"sub": "ada", "email": "ada@example.com"}) as place:
+            http = stack.enter_context(server_session.client(place.url))
+            ada = place.session_of(http, "ada")
+
+            def ask(path: str) -> httpx.Response:
+                return server_session.send(http, ada.key, "GET", path, place.now(), token=ada.token)
+
+            tag = ask("/v1/approvals").json()["tag"]
+            polls = [f"/v1/sessions/current/watch?seconds=50&n={n}" for n in range(2)]
+            polls += [f"/v1/approvals?seen={tag}&seconds=50&n={n}" for n in range(2)]
+            waiting = [threads.submit(ask, path) for path in polls]
+            assert place.services is not None
+            tickets = place.services.wake._tickets
+            eventually(lambda: sum(len(each) for each in list(tickets.values())) == len(polls))
+        answers = [each.result(5) for each in waiting]
+    assert [answer.status_code for answer in answers] == [200] * len(polls)
+    assert answers[0].json() == {"live": True}

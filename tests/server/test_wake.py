@@ -112,3 +112,17 @@ def test_without_the_database_this_process_is_woken_all_the_same(tmp_path: Path)
                 thread.join()
 
         asyncio.run(work())
+
+
+def test_a_release_wakes_everybody_and_nobody_waits_again(local: Wake) -> None:
+    async def work() -> None:
+        with local.subscribed("t", "k") as ticket:
+            waiting = asyncio.create_task(ticket.wait(60))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(local.release)
+            assert await waiting
+            assert local.releasing
+            assert not await ticket.wait(60)
+        assert not await local.wait("t", "another", 60)
+
+    asyncio.run(work())
