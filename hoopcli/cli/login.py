@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,15 +14,14 @@ from hoopcli.cli import output
 from hoopcli.cli.options import AsJson
 from hoopcli.errors import NotSignedInError, UsageError
 
-if TYPE_CHECKING:
-    pass
-
+BY_INVITATION = "by invitation"
 Provider = Annotated[
     str | None, typer.Option("--provider", metavar="NAME", help="Sign in by this one of the server's.")
 ]
 Device = Annotated[bool, typer.Option("--device", help="Sign in by a code on another device.")]
 ForAgent = Annotated[str, typer.Option("--agent", metavar="NAME", help="Let this agent act for you.")]
 TokenFile = Annotated[str | None, typer.Option("--token-env", metavar="NAME", help="Take the token from a variable.")]
+Invited = Annotated[bool, typer.Option("--invitation", help="Sign in by the code that hoop server invite gave.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +34,7 @@ def login(
     device: Device = False,
     agent: ForAgent = "",
     token_env: TokenFile = None,
+    invitation: Invited = False,
     as_json: AsJson = False,
 ) -> None:
     """Sign in at the server that the settings name."""
@@ -44,15 +45,13 @@ def login(
     workspace = Workspace.open()
     url = server_url(workspace)
     with closing(server_session.client(url, workspace.settings.server.ca_file)) as http:
-        chosen = _chosen(server_session.providers(http), provider)
-        token, nonce = _token(chosen, device=device, variable=token_env)
-        proof = {
-            "provider": chosen["name"],
-            "token": token,
-            "nonce": nonce,
-            "agent": agent,
-            "client": platform.node()[:300],
-        }
+        if invitation:
+            proof = {"provider": BY_INVITATION, "token": _code()}
+        else:
+            chosen = _chosen(server_session.providers(http), provider)
+            token, nonce = _token(chosen, device=device, variable=token_env)
+            proof = {"provider": chosen["name"], "token": token, "nonce": nonce}
+        proof |= {"agent": agent, "client": platform.node()[:300]}
         stored = server_session.begin(http, url, proof, now())
     server_session.save(workspace.vault, stored)
     if workspace.vault.warning:
@@ -71,9 +70,20 @@ def show(url: str, session: Any, *, as_json: bool) -> None:
     output.say(f"groups: {', '.join(who['groups']) or 'none'}; until {session['ends'][:16].replace('T', ' ')} UTC")
 
 
+def _code() -> str:
+    """The code of an invitation, from the person at the terminal or from stdin: it is no argument that others see."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("The invitation's code", hide_input=True, err=True)).strip()
+    return sys.stdin.readline().strip()
+
+
 def _chosen(found: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
-    names = ", ".join(str(each["name"]) for each in found) or "none"
+    names = ", ".join(str(each["name"]) for each in found)
     wanted = [each for each in found if name in {None, each["name"]}]
+    if not found:
+        raise UsageError(
+            "the server knows no provider to sign in by yet", "with an invitation: hoop login --invitation"
+        )
     if len(wanted) != 1:
         raise UsageError(f"the server takes sign-ins by: {names}", "choose one with --provider NAME")
     return wanted[0]

@@ -25,7 +25,7 @@ def resolve(settings: IdentitySettings, environ: Mapping[str, str] = os.environ,
         return _workload(settings, environ)
     if settings.kind in {PrincipalKind.AGENT, PrincipalKind.WORKLOAD} and not settings.subject:
         raise UsageError(f"an identity of kind {settings.kind} needs a subject", "set subject under [identity]")
-    subject = settings.subject or _account()
+    subject = settings.subject or account()
     return Principal(
         subject,
         settings.kind or PrincipalKind.HUMAN,
@@ -61,7 +61,7 @@ def _check_name(name: str) -> None:
 
 def _agent(name: str, settings: IdentitySettings) -> Principal:
     _check_name(name)
-    human = settings.on_behalf_of or settings.subject or _account()
+    human = settings.on_behalf_of or settings.subject or account()
     return Principal(
         f"agent:{name}", PrincipalKind.AGENT, name, groups=frozenset(settings.agent_groups), on_behalf_of=human
     )
@@ -69,7 +69,7 @@ def _agent(name: str, settings: IdentitySettings) -> Principal:
 
 def _workload(settings: IdentitySettings, environ: Mapping[str, str]) -> Principal:
     repository = environ.get("GITHUB_REPOSITORY")
-    subject = settings.subject or f"workload:{repository or _account()}"
+    subject = settings.subject or f"workload:{repository or account()}"
     return Principal(
         subject,
         PrincipalKind.WORKLOAD,
@@ -80,7 +80,7 @@ def _workload(settings: IdentitySettings, environ: Mapping[str, str]) -> Princip
     )
 
 
-def _account() -> str:
+def account() -> str:
     """The account that this process really runs as; variables such as ``USER`` do not count."""
     try:
         import pwd  # noqa: PLC0415 - not on Windows

@@ -23,6 +23,8 @@ from hoopcli.settings.edit import write_private
 from hoopcli.settings.secret import parse_reference
 
 KEY_FILE: Final = "witness.key"
+FIRST_GROUPS: Final = ("audit", "hoop-admins")
+"""What the first person belongs to: enough to change the policy and to read, and not to answer their own requests."""
 FIRST_POLICY: Final = """\
 # Who may do what at this server. docs/policy.md describes the language, docs/server.md the verbs of the server.
 version: 1

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hoopcli.errors import NotSignedInError
 from hoopcli.identity.openid import validate
+from hoopcli.model.access import Principal
 from hoopcli.server.access import Caller, caller, proved_of, require
 from hoopcli.server.people.claims import agent_of, principal_of
+from hoopcli.server.people.invitations import PROVIDER, Invitations
 from hoopcli.server.people.keys import keys_of
 from hoopcli.server.people.settings import ProviderSettings
 from hoopcli.server.people.store import TOPIC, Held, Sessions, document
@@ -89,18 +91,16 @@ def providers(services: Served) -> list[Provider]:
 @router.post("", status_code=201)
 def sign_in(request: Request, services: Served, body: SignIn) -> Issued:
     """Begin a session, bound to the key of the proof that comes with the request."""
-    provider = _provider(services, body.provider)
-    proved = proved_of(request)
-    now = services.now()
-    claims = validate(body.token, keys_of(request.app, provider), provider.issuer, provider.client_id, now, body.nonce)
-    if provider.kind == "human" and not body.nonce:
-        raise NotSignedInError("a person's token comes with the nonce of its sign-in", "run: hoop login")
-    who = principal_of(claims, provider)
+    proved, now = proved_of(request), services.now()
+    if body.provider == PROVIDER:
+        who = Invitations(services.database).take(body.token, now)
+    else:
+        who = _vouched_for(request, services, body)
     if body.agent:
         who = agent_of(who, body.agent, services.settings.sessions.agent_groups)
     store = Sessions(services.database, services.settings.sessions)
     store.use_up(proved, now)
-    token, held = store.begin(who, proved.thumbprint, provider.name, body.client, now)
+    token, held = store.begin(who, proved.thumbprint, body.provider, body.client, now)
     return Issued.model_validate({**_document(services, held), "token": token})
 
 
@@ -157,6 +157,16 @@ def _end(services: Services, *, identity: str = "", subject: str = "") -> int:
     for each in ended:
         services.wake.notify(TOPIC, each)
     return len(ended)
+
+
+def _vouched_for(request: Request, services: Services, body: SignIn) -> Principal:
+    """Who a provider says it is. Raises NotSignedInError, Problem."""
+    provider = _provider(services, body.provider)
+    keys = keys_of(request.app, provider)
+    claims = validate(body.token, keys, provider.issuer, provider.client_id, services.now(), body.nonce)
+    if provider.kind == "human" and not body.nonce:
+        raise NotSignedInError("a person's token comes with the nonce of its sign-in", "run: hoop login")
+    return principal_of(claims, provider)
 
 
 def _provider(services: Services, name: str) -> ProviderSettings:
