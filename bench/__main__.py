@@ -62,12 +62,13 @@ def _syncs(rounds: int = 500) -> list[float]:
 
 
 def odbc_read(endpoint: Endpoint) -> float:
-    """Seconds to fetch the 200,000 rows with pyodbc and ODBC 18."""
+    """Seconds to fetch the 200,000 rows with pyodbc and ODBC 18, by a connection that knows the table already."""
     import pyodbc  # noqa: PLC0415
 
     from connectors.sql.driver import odbc_driver  # noqa: PLC0415
 
     connection = pyodbc.connect(f"Driver={odbc_driver()};{endpoint.odbc()}", autocommit=True)
+    connection.execute(READ).close()
     cursor = connection.cursor()
     start = time.perf_counter()
     cursor.execute(READ)
@@ -89,6 +90,29 @@ def wire_read(endpoint: Endpoint) -> float:
     took = time.perf_counter() - start
     client.close()
     return took
+
+
+def first_read(rounds: int = 15) -> list[Row]:
+    """Milliseconds to the first byte of a connection's first read and of its second: the first asks for the catalog."""
+    with upstream("--canned") as target, broker(target) as brokered:
+        ends = {"direct": target, "brokered": brokered}
+        times: dict[tuple[str, int], list[float]] = {(name, turn): [] for name in ends for turn in (1, 2)}
+        for _ in range(rounds):
+            for name, endpoint in ends.items():
+                client = WireClient(endpoint)
+                for turn in (1, 2):
+                    times[name, turn].append(client.first_byte(READ) * 1e3)
+                client.close()
+    p50 = {key: statistics.median(values) for key, values in times.items()}
+    return [
+        (
+            f"to the first byte of a connection's {ordinal} read",
+            f"{p50['direct', turn]:.1f} ms",
+            f"{p50['brokered', turn]:.1f} ms",
+            f"+{p50['brokered', turn] - p50['direct', turn]:.1f} ms",
+        )
+        for turn, ordinal in ((1, "first"), (2, "second"))
+    ]
 
 
 def throughput(read: Callable[[Endpoint], float], label: str, rounds: int = 5) -> list[Row]:
@@ -172,6 +196,7 @@ def start_up(rounds: int = 10) -> list[Row]:
 
 MEASUREMENTS: dict[str, Callable[[], list[Row]]] = {
     "latency": latency,
+    "first": first_read,
     "odbc": lambda: throughput(odbc_read, "ODBC 18"),
     "wire": lambda: throughput(wire_read, "a draining socket"),
     "memory": memory,

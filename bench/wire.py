@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 
 from bench.stage import Endpoint
 from connectors.sql.tds.login import Login7, encode_login7
@@ -35,6 +36,16 @@ class WireClient:
         kind, payload = encode_request(SqlBatch(text))
         self._send(kind, payload)
         return self.drain()
+
+    def first_byte(self, text: str) -> float:
+        """Run a batch and drain its answer; the seconds until its first byte came."""
+        kind, payload = encode_request(SqlBatch(text))
+        start = time.perf_counter()
+        self._send(kind, payload)
+        self._buffer += self._socket.recv(1 << 16)
+        took = time.perf_counter() - start
+        self.drain()
+        return took
 
     def drain(self) -> int:
         """Read one answer to its last packet."""
