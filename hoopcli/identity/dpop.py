@@ -77,7 +77,7 @@ def check(proof: str, method: str, url: str, now: datetime, token: str = "") -> 
     """Verify a proof for a request. Raises NotSignedInError."""
     try:
         return _checked(proof, method, url, now, token)
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise _refused(f"it cannot be read ({type(error).__name__})") from None
 
 

@@ -86,29 +86,39 @@ class Keys:
         self._lock = threading.Lock()
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched: datetime | None = None
+        self._tried: datetime | None = None
 
     def key(self, identity: str) -> jwt.PyJWK:
         """The key of an id, or the only one where a token names none. Raises NotSignedInError, UpstreamError."""
         with self._lock:
-            now = self._now()
-            age = now - self._fetched if self._fetched else None
-            if age is None or age > _KEEP or (identity and identity not in self._keys and age > _PATIENCE):
-                self._keys = self._load()
-                self._fetched = now
+            self._renew(identity, self._now())
             only = next(iter(self._keys.values()), None) if not identity and len(self._keys) == 1 else None
             found = self._keys.get(identity) or only
         if found is None:
             raise NotSignedInError("the token is signed by a key that its issuer does not have", "run: hoop login")
         return found
 
+    def _renew(self, identity: str, now: datetime) -> None:
+        """Fetch the keys where they are old, or one is not there. Raises UpstreamError: old keys are no keys."""
+        old = self._fetched is None or now - self._fetched > _KEEP
+        if not old and (not identity or identity in self._keys):
+            return
+        if self._tried is None or now - self._tried > _PATIENCE:
+            self._tried = now
+            self._keys = self._load()
+            self._fetched = now
+        elif old:
+            raise UpstreamError(f"{self._issuer} did not answer a moment ago", "try again in a few seconds")
+
     def _load(self) -> dict[str, jwt.PyJWK]:
         document = fetch(self._http, discover(self._http, self._issuer).jwks)
         keys: dict[str, jwt.PyJWK] = {}
-        for each in document.get("keys") or ():
+        found = document.get("keys")
+        for each in found if isinstance(found, list) else ():
             try:
                 if each.get("use", "sig") == "sig":
                     keys[str(each.get("kid", ""))] = jwt.PyJWK(each)
-            except (jwt.PyJWTError, AttributeError):
+            except (jwt.PyJWTError, AttributeError, TypeError, ValueError):
                 continue  # of a kind that nobody here knows
         return keys
 
@@ -122,16 +132,19 @@ def validate(token: str, keys: Keys, issuer: str, audience: str, now: datetime, 
         header = jwt.get_unverified_header(token)
         if header.get("alg") not in ALGORITHMS or "crit" in header:
             raise _refused("it is not signed as it must be")
+        if str(header.get("typ", "JWT")).upper() != "JWT":
+            raise _refused("it is a token of another kind")
         key = keys.key(str(header.get("kid", "")))
         claims: dict[str, Any] = jwt.decode(
             token, key.key, [header["alg"]], audience=audience, issuer=issuer, options=_UNCLOCKED
         )
-        times = [datetime.fromtimestamp(float(claims.get(name, claims["iat"])), now.tzinfo) for name in ("exp", "nbf")]
+        ends, issued = (datetime.fromtimestamp(float(claims[name]), now.tzinfo) for name in ("exp", "iat"))
+        begins = datetime.fromtimestamp(float(claims.get("nbf", claims["iat"])), now.tzinfo)
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
         raise _refused(type(error).__name__) from None
-    if now > times[0] + SKEW:
+    if now > ends + SKEW:
         raise _refused("it has expired")
-    if now < times[1] - SKEW:
+    if now < max(begins, issued) - SKEW:
         raise _refused("it is not good yet; compare the clocks of both machines")
     audiences = claims["aud"]
     if isinstance(audiences, list) and len(audiences) > 1 and claims.get("azp") != audience:

@@ -130,6 +130,10 @@ def test_a_providers_token_is_good_once_for_its_sign_in_and_its_client(place: Pl
             server_session.begin(http, place.url, proof, place.now())
     with pytest.raises(DeniedError, match="tid"):
         server_session.begin(http, place.url, {"provider": "tenant", "token": token, "nonce": nonce}, place.now())
+    good = {"provider": "corp", "token": token, "nonce": nonce}
+    assert server_session.begin(http, place.url, good, place.now()).principal.subject == "ada@example.com"
+    with pytest.raises(NotSignedInError, match="used before"):  # though under a key of its own
+        server_session.begin(http, place.url, good, place.now())
 
 
 def test_groups_that_nobody_knows_are_not_taken_for_none(place: Place, http: httpx.Client) -> None:

@@ -11,6 +11,7 @@ from hoopcli.server.people.settings import ProviderSettings
 
 _LONGEST: Final = 300
 _MOST_GROUPS: Final = 2000
+_OTHERS: Final = tuple(f"{kind}:" for kind in PrincipalKind)
 
 
 def principal_of(claims: Mapping[str, Any], provider: ProviderSettings) -> Principal:
@@ -21,9 +22,11 @@ def principal_of(claims: Mapping[str, Any], provider: ProviderSettings) -> Princ
                 f"the sign-in has not the {name} that this server asks for", "sign in with another account"
             )
     subject = _text(claims, provider.subject)
-    if provider.subject == "email" and claims.get("email_verified") is False:
+    if provider.subject == "email" and str(claims.get("email_verified", True)).lower() != "true":
         raise NotSignedInError("the provider has not verified the address of this account", "verify it, then sign in")
     kind = PrincipalKind(provider.kind)
+    if kind is PrincipalKind.HUMAN and subject.startswith(_OTHERS):
+        raise DeniedError(f"nobody is called {subject[:60]!r}: such names are those of agents and workloads")
     return Principal(
         subject if kind is PrincipalKind.HUMAN else f"{kind}:{subject}",
         kind,
@@ -49,9 +52,21 @@ def _groups(claims: Mapping[str, Any], provider: ProviderSettings) -> list[str]:
             "this account is in more groups than its token can name",
             "have the provider name only the groups that are assigned to this application, or use its roles",
         )
-    found = claims.get(provider.groups, [])
+    found = _at(claims, provider.groups, [])
     if not isinstance(found, list) or len(found) > _MOST_GROUPS or not all(isinstance(each, str) for each in found):
         raise NotSignedInError(f"the claim {provider.groups} of the token is no list of names", "run: hoop doctor")
+    return found
+
+
+def _at(claims: Mapping[str, Any], name: str, otherwise: object) -> object:
+    """A claim by its name; where no claim has it, its dots lead into objects (Keycloak's ``realm_access.roles``)."""
+    if name in claims:
+        return claims[name]
+    found: object = claims
+    for part in name.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return otherwise
+        found = found[part]
     return found
 
 

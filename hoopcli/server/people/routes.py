@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from anyio import to_thread
@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from hoopcli.errors import NotSignedInError
-from hoopcli.identity.openid import validate
-from hoopcli.model.access import Principal
+from hoopcli.identity.openid import SKEW, validate
+from hoopcli.model.access import Principal, PrincipalKind
 from hoopcli.server.access import Caller, caller, proved_of, require
 from hoopcli.server.people.claims import agent_of, principal_of
 from hoopcli.server.people.invitations import PROVIDER, Invitations
@@ -160,13 +160,17 @@ def _end(services: Services, *, identity: str = "", subject: str = "") -> int:
 
 
 def _vouched_for(request: Request, services: Services, body: SignIn) -> Principal:
-    """Who a provider says it is. Raises NotSignedInError, Problem."""
-    provider = _provider(services, body.provider)
+    """Who a provider says it is. Raises NotSignedInError, DeniedError, Problem."""
+    provider, now = _provider(services, body.provider), services.now()
     keys = keys_of(request.app, provider)
-    claims = validate(body.token, keys, provider.issuer, provider.client_id, services.now(), body.nonce)
-    if provider.kind == "human" and not body.nonce:
-        raise NotSignedInError("a person's token comes with the nonce of its sign-in", "run: hoop login")
-    return principal_of(claims, provider)
+    claims = validate(body.token, keys, provider.issuer, provider.client_id, now, body.nonce)
+    who = principal_of(claims, provider)
+    if who.kind is PrincipalKind.HUMAN:
+        if not body.nonce:
+            raise NotSignedInError("a person's token comes with the nonce of its sign-in", "run: hoop login")
+        ends = datetime.fromtimestamp(float(claims["exp"]), UTC) + SKEW
+        Sessions(services.database, services.settings.sessions).use_up_nonce(provider.issuer, body.nonce, ends, now)
+    return who
 
 
 def _provider(services: Services, name: str) -> ProviderSettings:

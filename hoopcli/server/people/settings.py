@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+_PLAIN: Final = (("http", "127.0.0.1"), ("http", "localhost"))
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 def _issuer(value: str) -> str:
-    if not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+    parts = urlsplit(value)
+    if not parts.hostname or (parts.scheme, parts.hostname) not in {("https", parts.hostname), *_PLAIN}:
         raise ValueError("an issuer is an https:// address; http only on this machine")
     return value
 

@@ -88,13 +88,23 @@ class Sessions:
 
     def use_up(self, proved: Proved, now: datetime) -> None:
         """Take note of a proof. Raises NotSignedInError if it was used before, at whichever replica."""
-        values = {"digest": _digest(f"{proved.thumbprint} {proved.id}"), "expires": proved.expires.timestamp()}
+        if not self._first(f"{proved.thumbprint} {proved.id}", proved.expires, now):
+            raise NotSignedInError("the proof of possession was used before", "send each request once")
+
+    def use_up_nonce(self, issuer: str, nonce: str, expires: datetime, now: datetime) -> None:
+        """Take note of a sign-in at a provider. Raises NotSignedInError if a session was begun by it before."""
+        if not self._first(f"nonce {issuer} {nonce}", expires, now):
+            raise NotSignedInError("the token was used before", _AGAIN)
+
+    def _first(self, secret: str, expires: datetime, now: datetime) -> bool:
+        """Whether nobody has used this before, at whichever replica. It is remembered until it is good for nothing."""
         try:
             with self._database.write() as db:
                 db.execute(delete(proofs).where(proofs.c.expires < now.timestamp()))
-                db.execute(insert(proofs).values(values))
+                db.execute(insert(proofs).values(digest=_digest(secret), expires=expires.timestamp()))
         except IntegrityError:
-            raise NotSignedInError("the proof of possession was used before", "send each request once") from None
+            return False
+        return True
 
     def get(self, identity: str, now: datetime) -> Held:
         """A session that goes on. Raises NotSignedInError."""
