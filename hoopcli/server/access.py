@@ -55,3 +55,12 @@ def require(caller: Caller, services: Services, verb: str, resource: str) -> Non
     decision = services.policy.decide(caller.principal, SERVER, statement, services.now())
     if decision.effect is not Effect.ALLOW:
         raise DeniedError(f"denied by rule {decision.rule!r}: {decision.reason}")
+
+
+def permits(caller: Caller, services: Services, verb: str, resource: str) -> bool:
+    """Whether the policy lets them."""
+    try:
+        require(caller, services, verb, resource)
+    except DeniedError:
+        return False
+    return True

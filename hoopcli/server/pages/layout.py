@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -14,15 +14,26 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from hoopcli.errors import DeniedError, HoopError, NotSignedInError, UsageError
-from hoopcli.server.access import Caller
+from hoopcli.server.access import Caller, permits, require
 from hoopcli.server.pages.browser import browser_caller
 from hoopcli.server.pages.render import page
 from hoopcli.server.pages.security import CSRF_HEADER, check_same_origin, csrf_token
 from hoopcli.server.problems import Problem
-from hoopcli.server.services import services_of
+from hoopcli.server.services import Services, services_of
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A page of the first level, and the verb and resource that the policy must allow for it; none: anybody may."""
+
+    name: str
+    path: str
+    verb: str = ""
+    resource: str = ""
+
 
 #: Every page of the first level, in the order of the navigation.
-PAGES: Final = (("Approvals", "/approvals"),)
+AREAS: Final = (Area("Approvals", "/approvals"),)
 _TITLES: Final = {
     400: "That cannot be done",
     403: "Not allowed",
@@ -38,20 +49,30 @@ class Visitor:
 
     caller: Caller
     cookie: str
+    services: Services = field(repr=False)
 
     @property
     def csrf(self) -> str:
         """The token of their browser's session."""
         return csrf_token(self.cookie)
 
+    def may(self, verb: str, resource: str) -> bool:
+        """Whether the policy lets them."""
+        return permits(self.caller, self.services, verb, resource)
+
+    def require(self, verb: str, resource: str) -> None:
+        """Raise DeniedError unless the policy lets them."""
+        require(self.caller, self.services, verb, resource)
+
     def layout(self, here: str) -> dict[str, Any]:
-        """What the frame of a page shows."""
-        return {"person": self.caller.principal, "csrf": self.csrf, "pages": PAGES, "here": here}
+        """What the frame of a page shows: who looks, and where else they may go."""
+        areas = [area for area in AREAS if not area.verb or self.may(area.verb, area.resource)]
+        return {"person": self.caller.principal, "csrf": self.csrf, "areas": areas, "here": here}
 
 
 def visitor(request: Request) -> Visitor:
     """Whose browser this is. Raises NotSignedInError."""
-    return Visitor(*browser_caller(request))
+    return Visitor(*browser_caller(request), services_of(request))
 
 
 def sender(
