@@ -28,7 +28,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. ``honest`` is the last checkpoint that was accepted, ``other`` the one that contradicts it."""
+    """One alert. ``honest`` is the last checkpoint that was accepted, ``other`` the one that contradicts it.
+
+    ``resolved_by`` is empty while it is open, and if a silent ledger spoke again by itself.
+    """
 
     id: int
     origin: str
@@ -38,6 +41,8 @@ class Alert:
     honest: str | None
     other: str | None
     resolved: float | None
+    resolved_by: str = ""
+    comment: str = ""
 
 
 def raise_alert(services: Services, origin: str, kind: Kind, detail: str, other: str | None = None) -> bool:
@@ -56,11 +61,15 @@ def raise_alert(services: Services, origin: str, kind: Kind, detail: str, other:
     return True
 
 
-def every(connection: Connection, *, open_only: bool = False, limit: int = 500) -> list[Alert]:
-    """The alerts, newest first."""
+def every(
+    connection: Connection, *, open_only: bool = False, ledger: int | None = None, limit: int = 500
+) -> list[Alert]:
+    """The alerts, or those of one ledger, newest first."""
     query = select(tables.alerts, _LEDGER.origin).join(tables.ledgers, _LEDGER.id == _ALERT.ledger)
     if open_only:
         query = query.where(_ALERT.resolved.is_(None))
+    if ledger is not None:
+        query = query.where(_ALERT.ledger == ledger)
     rows = connection.execute(query.order_by(_ALERT.at.desc(), _ALERT.id.desc()).limit(limit)).mappings()
     return [
         Alert(
@@ -72,15 +81,18 @@ def every(connection: Connection, *, open_only: bool = False, limit: int = 500) 
             r["honest_note"],
             r["other_note"],
             r["resolved"],
+            r["resolved_by"] or "",
+            r["comment"] or "",
         )
         for r in rows
     ]
 
 
-def resolve(connection: Connection, identity: int, now: float) -> bool:
+def resolve(connection: Connection, identity: int, now: float, who: str, comment: str = "") -> bool:
     """A person has dealt with it; whether there was such an open alert."""
     mine = (_ALERT.id == identity, _ALERT.resolved.is_(None))
-    return connection.execute(update(tables.alerts).where(*mine).values(resolved=now)).rowcount > 0
+    said = {"resolved": now, "resolved_by": who, "comment": comment}
+    return connection.execute(update(tables.alerts).where(*mine).values(said)).rowcount > 0
 
 
 def check_silence(services: Services) -> int:

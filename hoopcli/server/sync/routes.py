@@ -89,6 +89,8 @@ class AlertDocument(BaseModel):
     honest: str | None
     other: str | None
     resolved: float | None
+    resolved_by: str
+    comment: str
 
 
 @router.post("", status_code=201)
@@ -154,7 +156,7 @@ def resolve(identity: int, who: Who, services: Served) -> None:
     """Close an alert: somebody has dealt with it."""
     require(who, services, "ledger:resolve", "ledgers")
     with services.database.write() as connection:
-        if not alerts.resolve(connection, identity, services.now().timestamp()):
+        if not alerts.resolve(connection, identity, services.now().timestamp(), who.principal.subject):
             raise not_found(f"there is no open alert {identity}")
 
 

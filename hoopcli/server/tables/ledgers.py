@@ -89,5 +89,7 @@ alerts = Table(
     Column("honest_note", Text),  # the last checkpoint that was accepted
     Column("other_note", Text),  # the one that contradicts it
     Column("resolved", Double),
+    Column("resolved_by", String(500)),  # null if the ledger spoke again by itself
+    Column("comment", Text),
 )
 Index("ledger_alerts_by_ledger", alerts.c.ledger, alerts.c.at)
