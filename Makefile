@@ -77,7 +77,7 @@ fuzz: $(READY)
 lock:
 	uv pip compile --quiet --universal --all-extras --group dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --extra server --extra exec --extra parquet --generate-hashes --no-emit-index-url --no-emit-find-links \
+	uv pip compile --quiet --universal --extra server --extra exec --extra otel --extra parquet --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" pyproject.toml --constraints requirements.lock -o deploy/requirements.lock
 
 clean:
