@@ -13,11 +13,12 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
-from hoopcli.cli import connectors, output
+from hoopcli.cli import output
 from hoopcli.cli.policy import EFFECT_STYLES
 from hoopcli.cli.results import as_renderables
 from hoopcli.errors import HoopError
 from hoopcli.ledger.replay import Answered, Closed, Content, Event, Opened, Requested, Waited
+from hoopcli.settings import connectors
 from hoopcli.spi import Connector, Player, Table
 
 #: Longer texts are shown without colours.

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
-from hoopcli.cli import connectors
 from hoopcli.cli.workspace import Workspace
 from hoopcli.errors import HoopError
 from hoopcli.identity.clusters import check_plugin
+from hoopcli.settings import connectors
 from hoopcli.settings.files import config_path
 from hoopcli.settings.model import Settings
 

@@ -103,7 +103,7 @@ def add(
 
     At a terminal, a password that --secret does not name is asked for and kept in the keyring.
     """
-    from hoopcli.cli import connectors  # noqa: PLC0415
+    from hoopcli.settings import connectors  # noqa: PLC0415
     from hoopcli.settings.edit import add_connection  # noqa: PLC0415
     from hoopcli.settings.files import check_connection, config_path  # noqa: PLC0415
 

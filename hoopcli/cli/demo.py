@@ -75,7 +75,7 @@ async def _until_stopped(invite: Callable[[], None]) -> None:
 @contextmanager
 def _stage() -> Iterator[tuple[Demo, dict[str, str]]]:
     """The upstream, and an environment in which ``hoop`` knows it and nothing else."""
-    from hoopcli.cli.connectors import load  # noqa: PLC0415 - it imports the connector
+    from hoopcli.settings.connectors import load  # noqa: PLC0415 - it imports the connector
 
     context = load(_KIND).demo()
     if context is None:

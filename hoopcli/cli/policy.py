@@ -38,10 +38,10 @@ def check(
     as_json: AsJson = False,
 ) -> int:
     """Say what is wrong or suspicious in a policy."""
-    from hoopcli.cli import connectors  # noqa: PLC0415 - completion imports this module
     from hoopcli.cli.workspace import Workspace  # noqa: PLC0415
     from hoopcli.policy.lint import Level  # noqa: PLC0415
     from hoopcli.policy.lint import check as lint  # noqa: PLC0415
+    from hoopcli.settings import connectors  # noqa: PLC0415 - completion imports this module
 
     path = file or Workspace.open().policy_path()
     verbs = frozenset().union(*(connectors.load(kind).verbs for kind in connectors.kinds()))
@@ -85,9 +85,9 @@ def run_cases(
     as_json: AsJson = False,
 ) -> int:
     """Run a table of cases. Ends with 1 if one fails."""
-    from hoopcli.cli import connectors  # noqa: PLC0415
     from hoopcli.cli.workspace import Workspace  # noqa: PLC0415
     from hoopcli.policy.cases import run  # noqa: PLC0415
+    from hoopcli.settings import connectors  # noqa: PLC0415
 
     engine = Workspace.open(flags={"policy": policy}).engine()
     results = run(cases, engine, lambda text, connection: connectors.load(connection.kind).explain(text, connection))

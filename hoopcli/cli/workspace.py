@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hoopcli.cli import connectors
 from hoopcli.errors import HoopError, UsageError
 from hoopcli.identity.keyrings import Keyring
 from hoopcli.identity.principal import acting, resolve
 from hoopcli.identity.vault import Vault
 from hoopcli.model.access import Connection, Principal
+from hoopcli.settings import connectors
 from hoopcli.settings.files import load, nearest
 from hoopcli.settings.model import Settings
 from hoopcli.spi import Connector

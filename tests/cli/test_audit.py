@@ -18,7 +18,6 @@ from connectors.sql.tds.colmetadata import Column, write_columns
 from connectors.sql.tds.tokens import Done, DoneStatus
 from connectors.sql.tds.tokenstream import write_row
 from connectors.sql.tds.types import TypeId, TypeInfo
-from hoopcli.cli import connectors
 from hoopcli.cli.audit_replay import Pace, play
 from hoopcli.cli.evidence import find_session
 from hoopcli.errors import UsageError
@@ -29,6 +28,7 @@ from hoopcli.ledger.replay import Event, replay
 from hoopcli.ledger.search import Index
 from hoopcli.model.decision import Approve
 from hoopcli.model.outcome import Outcome, Status
+from hoopcli.settings import connectors
 from tests.cli.conftest import Hoop
 from tests.ledger.stage import DENY, Story, key, ledger, tamper
 from tests.support.clock import Clock

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hoopcli.cli import checks, connectors
+from hoopcli.cli import checks
+from hoopcli.settings import connectors
 from tests.cli.conftest import Done, Hoop
 from tests.identity.keyrings import MemoryBackend, none_at_all, using
 

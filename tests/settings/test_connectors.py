@@ -4,8 +4,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from hoopcli.cli import connectors
 from hoopcli.errors import HoopError, UsageError
+from hoopcli.settings import connectors
 
 GROUP = connectors.GROUP
 
@@ -43,7 +43,7 @@ def test_a_connector_that_does_not_load(monkeypatch: pytest.MonkeyPatch, value: 
 
 
 def test_a_connector_with_a_sentence_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed(monkeypatch, "tests.cli.test_connectors:Picky")
+    installed(monkeypatch, "tests.settings.test_connectors:Picky")
     with pytest.raises(UsageError, match="not here"):
         connectors.load("sql")
 
