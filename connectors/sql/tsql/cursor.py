@@ -93,8 +93,8 @@ class Cursor:
         return kind == NAME or (kind == WORD and key not in RESERVED and key != "$ACTION")
 
     def name(self, limit: int = 4) -> Parts:
-        """Read a name of up to ``limit`` parts; stops before ``.*``."""
-        parts = [self.identifier()]
+        """Read a name of up to ``limit`` parts, the first of which may be left out; stops before ``.*``."""
+        parts = ["" if self.key == "." else self.identifier()]
         while self.key == "." and self.ahead().key != "*":
             self.at += 1
             parts.append("" if self.key == "." else self.identifier())

@@ -140,6 +140,7 @@ METADATA_PROCEDURES = _words(
     sp_describe_undeclared_parameters sp_fkeys sp_getapplock sp_help sp_help_fulltext_catalogs sp_helpconstraint
     sp_helpdb sp_helpfile sp_helpfilegroup sp_helpindex sp_helprole sp_helprolemember sp_helpserver sp_helpsort
     sp_helpstats sp_helptext sp_helptrigger sp_helpuser sp_linkedservers sp_lock sp_monitor sp_pkeys
+    sp_primary_keys_rowset sp_procedure_params_100_managed sp_procedure_params_managed
     sp_releaseapplock sp_reset_connection sp_server_info sp_spaceused sp_special_columns sp_special_columns_100
     sp_sproc_columns sp_sproc_columns_100 sp_sproc_columns_90 sp_statistics sp_statistics_100 sp_stored_procedures
     sp_table_privileges sp_table_validation sp_tables sp_tablecollations_100 sp_usertypes_rowset sp_unprepare

@@ -44,5 +44,11 @@ def test_the_statements_of_a_batch_are_in_order_and_make_up_its_actions(case: Ca
 
 
 def test_there_are_enough_cases() -> None:
-    assert sum(case.file != "adversarial.txt" for case in CASES) >= 150
-    assert sum(case.file == "adversarial.txt" for case in CASES) >= 80
+    assert sum(case.classified for case in CASES) >= 900
+    assert sum(case.file == "adversarial.txt" for case in CASES) >= 250
+
+
+def test_what_tools_send_at_start_up_is_classified() -> None:
+    sent = [case for case in CASES if case.file == "startup.txt"]
+    assert len(sent) >= 150
+    assert [case for case in sent if not case.classified] == []
