@@ -12,7 +12,7 @@ from hoopcli.server.approvals import routes as approvals
 from hoopcli.server.catalog import routes as catalog
 from hoopcli.server.limits import BodyLimits
 from hoopcli.server.observing import Observing
-from hoopcli.server.pages import inbox, signin, static
+from hoopcli.server.pages import by_provider, inbox, signin, static
 from hoopcli.server.people import routes as people
 from hoopcli.server.services import Services
 from hoopcli.server.sync import routes as ledgers
@@ -28,6 +28,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     inbox.router,
     signin.api,
     signin.pages,
+    by_provider.router,
     static.router,
 )
 """Every area of the server. A router's lifespan runs with the app's."""

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from hoopcli.errors import UsageError
 from hoopcli.server.channels.settings import ChannelSettings
 from hoopcli.server.database import sqlite_url
-from hoopcli.server.people.settings import ProviderSettings, SessionSettings
+from hoopcli.server.people.settings import ProviderSettings, SamlSettings, SessionSettings
 from hoopcli.settings.files import nearest, read_file
 from hoopcli.settings.model import Reference, config_dir
 
@@ -44,6 +44,7 @@ class ServerSettings(BaseSettings):
     silent_after: float = Field(default=300.0, gt=0)
     channels: tuple[ChannelSettings, ...] = ()
     providers: tuple[ProviderSettings, ...] = ()
+    saml: tuple[SamlSettings, ...] = ()
     sessions: SessionSettings = SessionSettings()
 
     @field_validator(*_PATHS)
@@ -62,6 +63,9 @@ class ServerSettings(BaseSettings):
     def _whole(self) -> ServerSettings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
+        names = [provider.name for provider in (*self.providers, *self.saml)]
+        if len(set(names)) != len(names):
+            raise ValueError("each provider has a name of its own")
         return self
 
     @property

@@ -1,28 +1,31 @@
 """Browsers that are signed in: a cookie that no script reads, for a session that somebody has at the server.
 
-Whoever has signed in on the command line opens the pages by a ticket: an address that works once, for a minute.
+Whoever has signed in on the command line opens the pages by a ticket: an address that works once, for a minute. Others
+sign in by a provider; theirs is a session without a key, which the browser's cookie alone is good for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from fastapi import Request, Response
 from sqlalchemy import Connection, RowMapping, delete, insert, select
 
 from hoopcli.errors import NotSignedInError
-from hoopcli.model.access import Principal, PrincipalKind
+from hoopcli.model.access import Principal
 from hoopcli.server.access import Caller
 from hoopcli.server.config import ServerSettings
+from hoopcli.server.people.store import TOPIC, Sessions, document, principal
 from hoopcli.server.services import Services, services_of
 from hoopcli.server.tables.browsers import browsers
 
 TICKET_LIFE: Final = timedelta(minutes=1)
 SESSION_LIFE: Final = timedelta(hours=1)
+NO_KEY: Final = ""
+"""In place of a key's thumbprint, which no proof has."""
 _NAME: Final = "hoop-session"
 _ROW = browsers.c
 
@@ -40,6 +43,15 @@ def redeem(services: Services, ticket: str) -> tuple[Caller, str]:
     return caller, _issue(services, caller, "session", SESSION_LIFE)
 
 
+def begin(services: Services, who: Principal, provider: str, before: str) -> str:
+    """The cookie of somebody who signed in by a provider. The browser's session ``before`` ends."""
+    end(services, before)
+    _token, held = Sessions(services.database, services.settings.sessions).begin(
+        who, NO_KEY, provider, "browser", services.now()
+    )
+    return _issue(services, Caller(who, held.id, held.expires, NO_KEY), "session", SESSION_LIFE)
+
+
 def browser_caller(request: Request) -> tuple[Caller, str]:
     """Who is signed in with this browser, and its cookie. Raises NotSignedInError."""
     services = services_of(request)
@@ -49,10 +61,14 @@ def browser_caller(request: Request) -> tuple[Caller, str]:
         return _caller(connection.execute(row).mappings().first(), services.now()), cookie
 
 
-def sign_out(services: Services, cookie: str) -> None:
-    """End a browser's session."""
+def end(services: Services, cookie: str) -> None:
+    """End a browser's session, and the sign-in by a provider that it began with."""
     with services.database.write() as connection:
-        connection.execute(delete(browsers).where(_ROW.digest == _digest(cookie)))
+        gone = delete(browsers).where(_ROW.digest == _digest(cookie), _ROW.kind == "session").returning(*_ROW)
+        row = connection.execute(gone).mappings().first()
+    if row is not None and row["thumbprint"] == NO_KEY:
+        for each in Sessions(services.database, services.settings.sessions).end(identity=row["session"]):
+            services.wake.notify(TOPIC, each)
 
 
 def keep(response: Response, settings: ServerSettings, cookie: str) -> None:
@@ -87,7 +103,7 @@ def _issue(services: Services, caller: Caller, kind: Literal["ticket", "session"
                 digest=_digest(secret),
                 kind=kind,
                 session=caller.session,
-                principal=_document(caller.principal),
+                principal=document(caller.principal),
                 thumbprint=caller.thumbprint,
                 expires=min(now + life, caller.expires).timestamp(),
             )
@@ -103,29 +119,7 @@ def _caller(row: RowMapping | None, now: datetime) -> Caller:
     if row is None or row["expires"] <= now.timestamp():
         raise NotSignedInError("nobody is signed in with this browser", "run: hoop approvals open")
     expires = datetime.fromtimestamp(row["expires"], UTC)
-    return Caller(_principal(row["principal"]), row["session"], expires, row["thumbprint"])
-
-
-def _document(principal: Principal) -> dict[str, Any]:
-    return {
-        "subject": principal.subject,
-        "kind": str(principal.kind),
-        "name": principal.name,
-        "email": principal.email,
-        "groups": sorted(principal.groups),
-        "on_behalf_of": principal.on_behalf_of,
-    }
-
-
-def _principal(document: Mapping[str, Any]) -> Principal:
-    return Principal(
-        document["subject"],
-        PrincipalKind(document["kind"]),
-        document["name"],
-        document["email"],
-        frozenset(document["groups"]),
-        document["on_behalf_of"],
-    )
+    return Caller(principal(row["principal"]), row["session"], expires, row["thumbprint"])
 
 
 def _digest(secret: str) -> str:

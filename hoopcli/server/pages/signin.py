@@ -13,7 +13,7 @@ from hoopcli.server.access import Caller, caller
 from hoopcli.server.pages import browser
 from hoopcli.server.pages.layout import PageRoute, Visitor, sender
 from hoopcli.server.pages.render import page
-from hoopcli.server.services import Served
+from hoopcli.server.services import Served, Services
 
 pages = APIRouter(include_in_schema=False, route_class=PageRoute)
 api = APIRouter(prefix="/v1/browser", tags=["pages"])
@@ -33,9 +33,9 @@ def ticket(services: Served, who: Annotated[Caller, Depends(caller)]) -> Opened:
 
 
 @pages.get("/sign-in")
-def sign_in(next: Annotated[str, Query(max_length=500)] = "/approvals") -> HTMLResponse:  # noqa: A002 - its name in the address
+def sign_in(services: Served, next: Annotated[str, Query(max_length=500)] = "/approvals") -> HTMLResponse:  # noqa: A002 - its name in the address
     """How to sign in. A ticket comes behind the ``#``, which no log and no referrer holds; a script sends it."""
-    return page("sign_in.html", person=None, csrf="", next=local(next), refused=False)
+    return sign_in_page(services, next)
 
 
 @pages.post("/sign-in")
@@ -48,7 +48,7 @@ def redeem(
     try:
         _, cookie = browser.redeem(services, ticket)
     except NotSignedInError:
-        return page("sign_in.html", status=403, person=None, csrf="", next=local(next), refused=True)
+        return sign_in_page(services, next, "That address was used already, or is older than a minute.")
     response = RedirectResponse(local(next), 303)
     browser.keep(response, services.settings, cookie)
     return response
@@ -57,10 +57,25 @@ def redeem(
 @pages.post("/sign-out")
 def sign_out(services: Served, who: Annotated[Visitor, Depends(sender)]) -> Response:
     """End the browser's session."""
-    browser.sign_out(services, who.cookie)
+    browser.end(services, who.cookie)
     response = RedirectResponse("/sign-in", 303)
     browser.keep(response, services.settings, "")
     return response
+
+
+def sign_in_page(services: Services, next: str, refused: str = "") -> HTMLResponse:  # noqa: A002
+    """The ways to sign in, and why the last one did not succeed."""
+    people = [each.name for each in services.settings.providers if each.kind == "human"]
+    names = [*people, *(each.name for each in services.settings.saml)]
+    return page(
+        "sign_in.html",
+        status=403 if refused else 200,
+        person=None,
+        csrf="",
+        next=local(next),
+        refused=refused,
+        providers=names,
+    )
 
 
 def local(path: str) -> str:

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from hoopcli.errors import DeniedError, NotSignedInError
 from hoopcli.model.access import Principal, PrincipalKind
-from hoopcli.server.people.settings import ProviderSettings
+from hoopcli.server.people.settings import Trust
 
 _LONGEST: Final = 300
 _MOST_GROUPS: Final = 2000
 _OTHERS: Final = tuple(f"{kind}:" for kind in PrincipalKind)
 
 
-def principal_of(claims: Mapping[str, Any], provider: ProviderSettings) -> Principal:
+def principal_of(claims: Mapping[str, Any], provider: Trust) -> Principal:
     """Who a token is of. Raises NotSignedInError, DeniedError naming the claim that is missing or wrong."""
     for name, wanted in provider.require.items():
         if str(claims.get(name, "")) != wanted:
@@ -44,7 +44,7 @@ def agent_of(human: Principal, name: str, groups: tuple[str, ...]) -> Principal:
     return Principal(f"agent:{name}", PrincipalKind.AGENT, name, groups=frozenset(groups), on_behalf_of=human.subject)
 
 
-def _groups(claims: Mapping[str, Any], provider: ProviderSettings) -> list[str]:
+def _groups(claims: Mapping[str, Any], provider: Trust) -> list[str]:
     """The groups of a token. Entra leaves them out where they are many, and says so: then nobody knows them."""
     elsewhere = claims.get("_claim_names")
     if (isinstance(elsewhere, Mapping) and provider.groups in elsewhere) or claims.get("hasgroups"):

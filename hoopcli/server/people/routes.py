@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
@@ -17,6 +17,7 @@ from hoopcli.server.people.claims import agent_of, principal_of
 from hoopcli.server.people.invitations import PROVIDER, Invitations
 from hoopcli.server.people.keys import keys_of
 from hoopcli.server.people.settings import ProviderSettings
+from hoopcli.server.people.sign_ins import SignIns
 from hoopcli.server.people.store import TOPIC, Held, Sessions, document
 from hoopcli.server.problems import Problem
 from hoopcli.server.services import Served, Services
@@ -28,18 +29,22 @@ Who = Annotated[Caller, Depends(caller)]
 
 
 class Provider(BaseModel):
-    """A provider that people can sign in by."""
+    """A provider that people can sign in by: at its own place, or ``by`` SAML on the pages of this server."""
 
     name: str
-    issuer: str
-    client_id: str
     kind: str
-    scopes: list[str]
-    public_secret: str
+    by: Literal["openid", "saml"] = "openid"
+    issuer: str = ""
+    client_id: str = ""
+    scopes: list[str] = []
+    public_secret: str = ""
 
 
 class SignIn(BaseModel):
-    """A provider's token; the nonce that it was asked for with; the agent that the session is for, if it is one."""
+    """A provider's token; the nonce that it was asked for with; the agent that the session is for, if it is one.
+
+    By SAML the token is the code that this server's pages gave, and the nonce its verifier (RFC 7636).
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,9 +88,9 @@ class Issued(SessionDocument):
 @router.get("/providers")
 def providers(services: Served) -> list[Provider]:
     """How to sign in here."""
-    return [
-        Provider.model_validate(p.model_dump(include=set(Provider.model_fields))) for p in services.settings.providers
-    ]
+    known = set(Provider.model_fields)
+    told = [Provider.model_validate(each.model_dump(include=known)) for each in services.settings.providers]
+    return [*told, *(Provider(name=each.name, kind=each.kind, by="saml") for each in services.settings.saml)]
 
 
 @router.post("", status_code=201)
@@ -94,6 +99,9 @@ def sign_in(request: Request, services: Served, body: SignIn) -> Issued:
     proved, now = proved_of(request), services.now()
     if body.provider == PROVIDER:
         who = Invitations(services.database).take(body.token, now)
+    elif any(body.provider == each.name for each in services.settings.saml):
+        sign_ins = SignIns(services.database)
+        who = sign_ins.redeem(body.provider, body.token, body.nonce, proved.thumbprint, now)
     else:
         who = _vouched_for(request, services, body)
     if body.agent:

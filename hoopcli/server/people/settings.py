@@ -1,4 +1,4 @@
-"""The providers whose tokens a server takes: ``[[providers]]`` in its settings."""
+"""The providers whose word a server takes: ``[[providers]]`` and ``[[saml]]`` in its settings."""
 
 from __future__ import annotations
 
@@ -6,40 +6,77 @@ from datetime import timedelta
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
+from cryptography.x509 import load_pem_x509_certificates
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from hoopcli.settings.model import Reference
 
 _PLAIN: Final = (("http", "127.0.0.1"), ("http", "localhost"))
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 
 
-def _issuer(value: str) -> str:
+def _address(value: str) -> str:
     parts = urlsplit(value)
     if not parts.hostname or (parts.scheme, parts.hostname) not in {("https", parts.hostname), *_PLAIN}:
-        raise ValueError("an issuer is an https:// address; http only on this machine")
+        raise ValueError("a provider has an https:// address; http only on this machine")
     return value
 
 
-class ProviderSettings(BaseModel):
-    """One OpenID provider.
+def _certificates(value: str) -> str:
+    try:
+        found = load_pem_x509_certificates(value.encode())
+    except ValueError:
+        found = []
+    if not found:
+        raise ValueError("here belong the certificates of the provider, as PEM")
+    return value
 
-    ``kind`` is what those are who sign in by it. ``client_id`` is the audience of its tokens. ``subject`` and
-    ``groups`` name the claims that say who somebody is and what they belong to. ``require`` are claims that must have
-    these values, such as the tenant (``tid``) or a repository's owner. ``grant`` are groups that all have who sign in
-    by it. ``public_secret`` is for providers that give one to programs on people's machines, where it is none.
+
+class Trust(BaseModel):
+    """What every provider has: how its claims become a principal.
+
+    ``kind`` is what those are who sign in by it. ``subject`` and ``groups`` name the claims that say who somebody is
+    and what they belong to. ``require`` are claims that must have these values, such as the tenant (``tid``) or a
+    repository's owner. ``grant`` are groups that all have who sign in by it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")
-    issuer: Annotated[str, AfterValidator(_issuer)]
-    client_id: Text
     kind: Literal["human", "workload"] = "human"
     subject: Text = "email"
     groups: Text = "groups"
     require: dict[Text, Text] = Field(default_factory=dict)
     grant: tuple[Text, ...] = ()
+
+
+class ProviderSettings(Trust):
+    """One OpenID provider.
+
+    ``client_id`` is the audience of its tokens. ``public_secret`` is for providers that give one to programs on
+    people's machines, where it is none; ``secret`` names that of the server's own pages.
+    """
+
+    issuer: Annotated[str, AfterValidator(_address)]
+    client_id: Text
     scopes: tuple[Text, ...] = ("openid", "email", "profile")
     public_secret: str = Field(default="", max_length=300)
+    secret: Reference | None = None
+
+
+class SamlSettings(Trust):
+    """One SAML identity provider: its entity id, where people sign in, and the certificates that it signs with (PEM).
+
+    ``entity_id`` of this server is ``{public_url}/sign-in/saml`` unless set. ``subject`` is ``NameID`` or an attribute.
+    """
+
+    kind: Literal["human"] = "human"
+    idp: Text
+    sign_in: Annotated[str, AfterValidator(_address)]
+    certificates: Annotated[str, AfterValidator(_certificates)]
+    entity_id: str = Field(default="", max_length=300)
+    subject: Text = "NameID"
+    email: Text = "email"
 
 
 class SessionSettings(BaseModel):
