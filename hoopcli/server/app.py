@@ -12,7 +12,9 @@ from hoopcli.server.approvals import routes as approvals
 from hoopcli.server.catalog import routes as catalog
 from hoopcli.server.limits import BodyLimits
 from hoopcli.server.observing import Observing
-from hoopcli.server.pages import by_provider, inbox, signin, static
+from hoopcli.server.pages import by_provider, connections, home, inbox, signin, static
+from hoopcli.server.pages import ledgers as ledger_pages
+from hoopcli.server.pages import people as people_pages
 from hoopcli.server.people import routes as people
 from hoopcli.server.services import Services
 from hoopcli.server.sync import routes as ledgers
@@ -25,7 +27,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     approvals.router,
     catalog.router,
     people.router,
+    home.router,
     inbox.router,
+    ledger_pages.router,
+    connections.router,
+    people_pages.router,
     signin.api,
     signin.pages,
     by_provider.router,

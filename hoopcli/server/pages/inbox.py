@@ -25,12 +25,6 @@ Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Seen = Annotated[str, Query(max_length=64)]
 
 
-@router.get("/")
-def home() -> Response:
-    """The inbox is the first page."""
-    return RedirectResponse("/approvals", 303)
-
-
 @router.get("/approvals")
 def inbox(who: Who, approvals: AtDesk) -> HTMLResponse:
     """What waits, oldest first, and what was answered lately."""

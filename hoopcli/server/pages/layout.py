@@ -33,7 +33,12 @@ class Area:
 
 
 #: Every page of the first level, in the order of the navigation.
-AREAS: Final = (Area("Approvals", "/approvals"),)
+AREAS: Final = (
+    Area("Approvals", "/approvals"),
+    Area("Ledgers", "/ledgers", "audit:read", "ledgers"),
+    Area("Connections", "/connections", "policy:read", "policy"),
+    Area("People", "/people", "people:read", "sessions"),
+)
 _TITLES: Final = {
     400: "That cannot be done",
     403: "Not allowed",

@@ -38,6 +38,8 @@ def environment() -> Environment:
         minute=minute,
         iso=iso,
         left=left,
+        ago=ago,
+        count=count,
         pretty=pretty,
     )
     made.globals.update(static=versioned)
@@ -71,6 +73,23 @@ def left(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def ago(seconds: float) -> str:
+    """How long ago, as ``just now``, ``12 min ago``, ``3 h ago`` or ``5 days ago``."""
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min ago"
+    if seconds < 86_400:
+        return f"{int(seconds // 3600)} h ago"
+    days = int(seconds // 86_400)
+    return f"{days} day{'s' if days != 1 else ''} ago"
+
+
+def count(number: int) -> str:
+    """A number with its thousands set apart by narrow spaces."""
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def pretty(value: Any) -> str:

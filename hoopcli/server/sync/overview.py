@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from hoopcli.errors import LedgerError
 from hoopcli.ledger.note import COSIGNATURE_V1, Checkpoint, Note, Verifier
+from hoopcli.ledger.statements import HEAD
 from hoopcli.server.problems import not_found
 from hoopcli.server.sync.store import Held, held_of
 from hoopcli.server.tables import ledgers as tables
@@ -73,6 +74,12 @@ def one(connection: Connection, identity: int, now: str) -> Seen:
     return _seen(connection, [held_of(row)], now)[0]
 
 
+def lately(connection: Connection, after: float, now: str, *, limit: int = PAGE) -> list[Seen]:
+    """The ledgers heard after a time (Unix seconds), the latest first."""
+    query = select(tables.ledgers).where(_LEDGER.heard >= after).order_by(_LEDGER.heard.desc(), _LEDGER.id).limit(limit)
+    return _seen(connection, [held_of(row) for row in connection.execute(query).mappings()], now)
+
+
 def quiet(connection: Connection, before: float, now: str) -> int:
     """How many ledgers with an open session were last heard before a time (Unix seconds)."""
     opened = exists().where(_SESSION.ledger == _LEDGER.id, _is_open(now))
@@ -83,14 +90,14 @@ def quiet(connection: Connection, before: float, now: str) -> int:
 def sessions_by_connection(connection: Connection, now: str) -> dict[str, int]:
     """How many sessions are open on each connection."""
     query = select(_SESSION.connection, func.count()).where(_is_open(now)).group_by(_SESSION.connection)
-    return dict(connection.execute(query).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def head_of(note: str | None, *keys: Verifier) -> Head | None:
-    """A checkpoint note taken apart and checked by the keys that are known; None if there is none to read."""
+    """A checkpoint note, or the statement of a head, checked by the keys that are known; None if it cannot be read."""
     try:
         parsed = Note.parse(note or "")
-        checkpoint = Checkpoint.parse(parsed.text)
+        checkpoint = Checkpoint.parse(parsed.text.removeprefix(f"{HEAD}\n"))
     except LedgerError:
         return None
     known = {(key.name, key.key_id): key for key in keys}
@@ -122,7 +129,7 @@ def _seen(connection: Connection, ledgers: Collection[Held], now: str) -> list[S
 
 def _counts(connection: Connection, column: ColumnElement[int], *conditions: ColumnElement[bool]) -> dict[int, int]:
     query = select(column, func.count()).where(*conditions).group_by(column)
-    return dict(connection.execute(query).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _open_alerts() -> ColumnElement[int]:

@@ -41,7 +41,7 @@
   }
 
   const choose = (step) => {
-    const all = [...document.querySelectorAll("a.request")].filter((a) => a.checkVisibility());
+    const all = [...document.querySelectorAll("a.request, a.row")].filter((a) => a.checkVisibility());
     const at = all.indexOf(document.activeElement);
     const next = all[Math.min(all.length - 1, Math.max(0, at + step))];
     if (next) next.focus();
