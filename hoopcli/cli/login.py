@@ -41,18 +41,23 @@ def login(
     from hoopcli.cli.remote import server_url  # noqa: PLC0415 - completion imports this module
     from hoopcli.cli.workspace import Workspace, now  # noqa: PLC0415
     from hoopcli.identity import server_session  # noqa: PLC0415
+    from hoopcli.identity.dpop import ProofKey  # noqa: PLC0415
+    from hoopcli.identity.login import through_server  # noqa: PLC0415
 
-    workspace = Workspace.open()
+    workspace, key = Workspace.open(), ProofKey.generate()
     url = server_url(workspace)
     with closing(server_session.client(url, workspace.settings.server.ca_file)) as http:
         if invitation:
             proof = {"provider": BY_INVITATION, "token": _code()}
         else:
             chosen = _chosen(server_session.providers(http), provider)
-            token, nonce = _token(chosen, device=device, variable=token_env)
+            if chosen.get("by") == "saml":
+                token, nonce = through_server(url, chosen["name"], key, output.note)
+            else:
+                token, nonce = _token(chosen, device=device, variable=token_env)
             proof = {"provider": chosen["name"], "token": token, "nonce": nonce}
         proof |= {"agent": agent, "client": platform.node()[:300]}
-        stored = server_session.begin(http, url, proof, now())
+        stored = server_session.begin(http, url, proof, now(), key)
     server_session.save(workspace.vault, stored)
     if workspace.vault.warning:
         output.note(f"warning: {workspace.vault.warning}")

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 
 from hoopcli.errors import NotSignedInError, UpstreamError
+from hoopcli.identity.dpop import ProofKey
 from hoopcli.identity.openid import Endpoints
 
 BROWSER_SECONDS: Final = 300.0
@@ -60,6 +61,28 @@ def in_browser(
             **_secret(public_secret),
         }
         return _id_token(_post(http, endpoints.token, spent)), nonce
+
+
+def through_server(
+    url: str, provider: str, key: ProofKey, tell: Callable[[str], None], show: Callable[[str], object] = webbrowser.open
+) -> tuple[str, str]:
+    """Sign in on the pages of a hoop server: a code of it, and the verifier that makes the code good for this key only.
+
+    Raises NotSignedInError.
+    """
+    verifier, state = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    with _Listener(state) as listener:
+        asked = {
+            "provider": provider,
+            "redirect_uri": listener.address,
+            "state": state,
+            "code_challenge": _b64(hashlib.sha256(verifier.encode()).digest()),
+            "dpop_jkt": key.thumbprint,
+        }
+        address = f"{url.rstrip('/')}/sign-in/program?{urlencode(asked)}"
+        tell(f"Sign in in the browser: {address}")
+        show(address)
+        return listener.wait(BROWSER_SECONDS), verifier
 
 
 def by_device(

@@ -168,9 +168,9 @@ class ServerSession:
         return stored
 
 
-def begin(http: httpx.Client, url: str, proof: Mapping[str, str], now: datetime) -> Stored:
+def begin(http: httpx.Client, url: str, proof: Mapping[str, str], now: datetime, key: ProofKey | None = None) -> Stored:
     """Exchange a provider's token for a session under a new key. Raises HoopError with the server's words."""
-    key = ProofKey.generate()
+    key = key or ProofKey.generate()
     answer = send(http, key, "POST", _PATH, now, json=dict(proof))
     document = _document(answer)
     return Stored(url, key, document.pop("token"), document)
