@@ -8,6 +8,7 @@ from typing import Final
 from hoopcli.errors import LedgerError, ProtocolError
 from hoopcli.ledger.batch import Batch, decode
 from hoopcli.ledger.note import Checkpoint, Note
+from hoopcli.server.records import indexing
 from hoopcli.server.services import Services
 from hoopcli.server.sync import store, witness
 from hoopcli.server.sync.alerts import Kind, raise_alert
@@ -68,6 +69,7 @@ def _store(services: Services, seen: Held, batch: Batch, proved: Proved) -> Rece
         size = max(held.size, batch.end)
         store.add_rows(connection, held.id, proved.rows, proved.payloads)
         store.add_sessions(connection, held.id, proved.sessions)
+        indexing.extend(connection, held.id, held.size, [(row.index, row.data) for row in proved.rows])
         whole = proved.whole and size == batch.end
         note = {"note": batch.checkpoint} if whole else {}
         store.set_values(connection, held.id, size=size, heard=now.timestamp(), **note)
