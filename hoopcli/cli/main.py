@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hoopcli import __version__
+from hoopcli import __version__, tracing
 from hoopcli.cli import output
 from hoopcli.cli.commands import BY_NAME, COMMANDS, CommandInfo, help_text
 from hoopcli.errors import HoopError, UsageError
@@ -57,7 +57,23 @@ def _run(argv: list[str]) -> int:
     if not completing and not first.startswith("-") and first not in BY_NAME:
         close = get_close_matches(first, BY_NAME, 1)
         raise UsageError(f"there is no command {first!r}", f"did you mean: hoop {close[0]}" if close else "hoop --help")
-    return _invoke(build([BY_NAME[first]] if first in BY_NAME and not completing else COMMANDS), argv)
+    app = build([BY_NAME[first]] if first in BY_NAME and not completing else COMMANDS)
+    return _invoke(app, argv) if completing or not tracing.configured() else _traced(app, argv)
+
+
+def _traced(app: typer.Typer, argv: list[str]) -> int:
+    """The same, and each command a trace of its own, or below that of a job. A server's requests are traces instead."""
+    serving = argv[:2] == ["server", "run"]
+    stop = tracing.start("hoop-server" if serving else "hoop")
+    try:
+        if serving:
+            return _invoke(app, argv)
+        with tracing.span(f"hoop {argv[0]}", carrier={"traceparent": os.environ.get("TRACEPARENT", "")}) as traced:
+            code = _invoke(app, argv)
+            traced.tell({"hoop.exit_code": code}, failed=code != 0)
+            return code
+    finally:
+        stop()
 
 
 def build(commands: Iterable[CommandInfo]) -> typer.Typer:

@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from hoopcli import __version__
+from hoopcli import __version__, tracing
 from hoopcli.errors import UpstreamError, UsageError
 from hoopcli.ledger.sync import JSON, Answer
 
@@ -32,13 +32,15 @@ class HttpTransport:
     def __call__(self, method: str, path: str, body: bytes | None = None, media_type: str = JSON) -> Answer:
         """Make one request. Raises UpstreamError if no answer comes, or one that is too long."""
         try:
-            with self._client.stream(method, path, content=body, headers={"content-type": media_type}) as answer:
-                said = bytearray()
-                for block in answer.iter_bytes():
-                    said += block
-                    if len(said) > MAX_ANSWER:
-                        raise UpstreamError(f"{self._url} answers at too great a length", "check server.url")
-                return Answer(answer.status_code, bytes(said))
+            with tracing.span(f"{method} /v1/ledgers", "client") as traced:
+                headers = {"content-type": media_type, **traced.headers}
+                with self._client.stream(method, path, content=body, headers=headers) as answer:
+                    said = bytearray()
+                    for block in answer.iter_bytes():
+                        said += block
+                        if len(said) > MAX_ANSWER:
+                            raise UpstreamError(f"{self._url} answers at too great a length", "check server.url")
+                    return Answer(answer.status_code, bytes(said))
         except (httpx.HTTPError, OSError) as error:
             why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise UpstreamError(f"{self._url} does not answer ({why})", "check server.url, and the network") from error

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import httpx
 
+from hoopcli import tracing
 from hoopcli.errors import DeniedError, NotSignedInError, UpstreamError, UsageError
 from hoopcli.identity.dpop import ProofKey
 from hoopcli.identity.threads import in_thread
@@ -203,10 +204,14 @@ def send(
     proved = {"DPoP": key.proof(method, f"{str(http.base_url).rstrip('/')}{path.partition('?')[0]}", now, token)}
     if token:
         proved["Authorization"] = f"DPoP {token}"
-    try:
-        return http.request(method, path, json=json, headers={**(headers or {}), **proved})
-    except httpx.HTTPError as error:
-        raise _away(http, error) from error
+    area = "/".join(path.partition("?")[0].split("/")[:3])  # what comes after may name a person
+    with tracing.span(f"{method} {area}", "client") as traced:
+        try:
+            answer = http.request(method, path, json=json, headers={**(headers or {}), **proved, **traced.headers})
+        except httpx.HTTPError as error:
+            raise _away(http, error) from error
+        traced.tell({"http.response.status_code": answer.status_code}, failed=answer.status_code >= 500)
+        return answer
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

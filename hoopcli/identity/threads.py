@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,5 +38,6 @@ async def in_thread(work: Callable[[], T]) -> T:
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=target, name="identity", daemon=True).start()
+    context = contextvars.copy_context()  # a trace goes on in the thread
+    threading.Thread(target=context.run, args=(target,), name="identity", daemon=True).start()
     return await done

@@ -1,4 +1,4 @@
-"""One line and a few counters for each request: an id, the route and the status; never a query, a body or a token."""
+"""One line, a few counters and a span for each request: an id, the route and the status; never a query or a body."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hoopcli import tracing
 from hoopcli.server.metrics import Metrics
 
 _log = structlog.get_logger("hoop.server")
@@ -33,14 +34,31 @@ class Observing:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", identity.encode())]
             await send(message)
 
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            seconds = time.perf_counter() - start
-            route = getattr(scope.get("route"), "path", "none")
-            self._metrics.requests.labels(scope["method"] if route != "none" else "any", route, status).inc()
-            self._metrics.seconds.labels(scope["method"] if route != "none" else "any", route).observe(seconds)
-            _log.info(
-                "request", id=identity, method=scope["method"], route=route, status=status, seconds=round(seconds, 4)
-            )
+        with tracing.span("request", "server", _carrier(scope)) as traced:
+            try:
+                await self._app(scope, receive, noting)
+            finally:
+                seconds = time.perf_counter() - start
+                route = getattr(scope.get("route"), "path", "none")
+                method = scope["method"] if route != "none" else "any"
+                self._metrics.requests.labels(method, route, status).inc()
+                self._metrics.seconds.labels(method, route).observe(seconds)
+                facts = {"http.route": route, "http.request.method": method, "http.response.status_code": status}
+                traced.tell({**facts, "hoop.request": identity}, name=f"{method} {route}", failed=status >= 500)
+                told = {"trace": traced.trace} if traced.trace else {}
+                _log.info(
+                    "request",
+                    id=identity,
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    seconds=round(seconds, 4),
+                    **told,
+                )
         return None
+
+
+def _carrier(scope: Scope) -> dict[str, str]:
+    """The trace that the client is in, if it says so."""
+    found = next((value for name, value in scope["headers"] if name == b"traceparent"), b"")
+    return {"traceparent": found.decode("latin-1")}
