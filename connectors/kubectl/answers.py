@@ -15,7 +15,7 @@ from connectors.kubectl.objects import ObjectMasker
 from connectors.kubectl.streams.echo import EchoMasker, MaskedBytes
 from hoopcli.errors import ProtocolError
 from hoopcli.masking.masker import about
-from hoopcli.model.decision import Mask
+from hoopcli.model.decision import Decision, Mask
 from hoopcli.sansio.layer import Steps
 from hoopcli.spi import LayerContext
 
@@ -71,12 +71,13 @@ class Answers:
         self._context = context
 
     def deliver(
-        self, exchange: Exchange, asked: Asked, response: Response, masks: tuple[Mask, ...], delivery: Delivery
+        self, exchange: Exchange, asked: Asked, response: Response, decision: Decision, delivery: Delivery
     ) -> Steps[None]:
         """Pass an answer on as it comes. Raises ProtocolError, before anything is delivered, for what nobody reads."""
         if response.headers.get("content-encoding", "identity") not in {None, "identity"} and asked.verb not in PLAIN:
             raise ProtocolError("the API server compressed its answer, though nobody asked it to")
         delivery.media_type = response.headers.get("content-type") or delivery.media_type
+        masks = decision.masks
         if exchange.request.method == "HEAD":
             yield from exchange.begin(Response(response.status, response.reason, self._headers(response, masks)))
             yield from exchange.end()
@@ -85,7 +86,7 @@ class Answers:
         elif asked.verb in TEXT and response.status < 400:
             yield from self._text(exchange, asked, response, masks, delivery)
         elif is_json(response.headers.get("content-type")):
-            yield from self._objects(exchange, asked, response, masks, delivery)
+            yield from self._objects(exchange, asked, response, decision, delivery)
         elif response.status >= 400:
             yield from self._error(exchange, response, masks, delivery)
         else:
@@ -108,11 +109,12 @@ class Answers:
         yield from exchange.end()
 
     def _objects(
-        self, exchange: Exchange, asked: Asked, response: Response, masks: tuple[Mask, ...], delivery: Delivery
+        self, exchange: Exchange, asked: Asked, response: Response, decision: Decision, delivery: Delivery
     ) -> Steps[None]:
         """Objects one by one, as they come: a list or a watch has no end that memory could hold."""
         events = asked.info.streams_events and response.status < 400
-        masker = ObjectMasker(asked.info, masks, self._context.masking, events=events)
+        masks, shown = decision.masks, decision.shown_secrets
+        masker = ObjectMasker(asked.info, masks, self._context.masking, events=events, shown=shown)
         first = yield from self._fed(exchange, masker)
         yield from exchange.begin(Response(response.status, response.reason, self._headers(response, masks)))
         try:

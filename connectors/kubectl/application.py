@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from datetime import timedelta
 
 from connectors.http.delivery import Delivery
@@ -101,7 +102,8 @@ class KubectlApplication:
 
     def _recorded(self, exchange: Exchange, asked: Asked, permit: Permit) -> Steps[None]:
         """Run a permitted request, and record how it ended, whatever that is."""
-        delivery = Delivery(permit)
+        keep = 0 if permit.decision.shown_secrets else permit.decision.keep
+        delivery = Delivery(replace(permit, decision=replace(permit.decision, keep=keep)))
         try:
             status = yield from self._run(exchange, asked, permit, delivery)
         except PeerGoneError as gone:
@@ -124,7 +126,7 @@ class KubectlApplication:
             raise UpstreamError("the cluster refused the broker's own credential", "run: hoop doctor")
         if response.status >= 400:
             delivery.errors.append(f"{response.status} {response.reason}")
-        yield from self._answers.deliver(exchange, asked, response, permit.decision.masks, delivery)
+        yield from self._answers.deliver(exchange, asked, response, permit.decision, delivery)
         return Status.FAILED if response.status >= 400 else Status.COMPLETED
 
     def _forward(self, exchange: Exchange, request: Request, asked: Asked, body: bytes | None) -> Steps[Response]:

@@ -15,7 +15,7 @@ from connectors.kubectl.upstream import target_of, upstream_of
 from connectors.kubectl.verbs import UNCLASSIFIED, VERBS
 from hoopcli.errors import UsageError
 from hoopcli.model.access import Connection
-from hoopcli.model.decision import Action, Mask, Statement, Streaming
+from hoopcli.model.decision import Action, Mask, ShowSecrets, Statement, Streaming
 from hoopcli.sansio.layer import Layer
 from hoopcli.spi import ClientHint, Frame, Job, LayerContext, Listen, Table, Target
 
@@ -27,7 +27,7 @@ class KubectlConnector:
 
     kind = "kubectl"
     verbs = VERBS
-    discharges = frozenset({Mask.kind, Streaming.kind})
+    discharges = frozenset({Mask.kind, ShowSecrets.kind, Streaming.kind})
     alpn: Sequence[str] = ("http/1.1",)
 
     def target(self, connection: Connection) -> Target:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from connectors.kubectl.body import Body
-from connectors.kubectl.objects.sentinel import ENCODED, MARK, MASKED
+from connectors.kubectl.objects.packed import unpacked
+from connectors.kubectl.objects.sentinel import ENCODED, MARK, MASKED, decoded
 from connectors.kubectl.patches import effects, sources, tests
 from connectors.kubectl.request_info import RequestInfo
 from hoopcli.errors import DeniedError
@@ -50,8 +51,17 @@ def masked_paths(document: Any) -> Iterator[str]:
                 stack.append((inner, below))
         elif isinstance(value, list):
             stack.extend((inner, path) for inner in value)
-        elif isinstance(value, str) and (MASKED.search(value) or ENCODED in value):
-            yield path
+        elif isinstance(value, str):
+            if MASKED.search(value) or ENCODED in value or _masked_within(value):
+                yield path
+            elif (opened := unpacked(value)) is not None:
+                stack.append((opened[0], path))
+
+
+def _masked_within(value: str) -> bool:
+    """Whether a value is base64 of a text that has a masked form anywhere."""
+    content = decoded(value)
+    return content is not None and MASKED.search(content.decode("utf-8", "replace")) is not None
 
 
 def _hidden(path: tuple[str, ...]) -> bool:

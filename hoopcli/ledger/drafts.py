@@ -10,7 +10,17 @@ from typing import Final, Literal
 from hoopcli.ledger.canonical import plain, text
 from hoopcli.ledger.record import Draft, Slot, format_time
 from hoopcli.ledger.tally import Tally
-from hoopcli.model.decision import Approve, Decision, Json, Limit, Mask, Obligation, Statement, Streaming
+from hoopcli.model.decision import (
+    Approve,
+    Decision,
+    Json,
+    Limit,
+    Mask,
+    Obligation,
+    ShowSecrets,
+    Statement,
+    Streaming,
+)
 from hoopcli.model.outcome import Outcome
 from hoopcli.model.session import Session
 
@@ -184,6 +194,8 @@ def _obligation(obligation: Obligation) -> Json:
         case Streaming(idle, keep_input):
             seconds = None if idle is None else int(idle.total_seconds())
             return {"kind": obligation.kind, "idle_seconds": seconds, "keep_input": keep_input}
+        case ShowSecrets(resources):
+            return {"kind": obligation.kind, "resources": list(resources)}
         case Approve():
             return {
                 "kind": obligation.kind,

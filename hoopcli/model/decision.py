@@ -102,7 +102,15 @@ class Approve:
     uses: int = 1
 
 
-Obligation = Mask | Limit | Streaming | Approve
+@dataclass(frozen=True, slots=True)
+class ShowSecrets:
+    """Obligation: values of these Secrets of a cluster are no longer masked for being those of Secrets."""
+
+    kind: ClassVar[str] = "show_secrets"
+    resources: tuple[str, ...] = ()
+
+
+Obligation = Mask | Limit | Streaming | ShowSecrets | Approve
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +133,8 @@ class Decision:
     def masks(self) -> tuple[Mask, ...]:
         """The masks among the obligations, in the order of the document."""
         return tuple(o for o in self.obligations if isinstance(o, Mask))
+
+    @property
+    def shown_secrets(self) -> tuple[str, ...]:
+        """Patterns of the Secrets whose values may be shown."""
+        return tuple(name for o in self.obligations if isinstance(o, ShowSecrets) for name in o.resources)

@@ -25,6 +25,7 @@ from hoopcli.model.decision import (
     Mask,
     Method,
     Obligation,
+    ShowSecrets,
     Statement,
     Streaming,
 )
@@ -220,7 +221,7 @@ class Engine:
             Effect.REQUIRE_APPROVAL if approve else Effect.ALLOW,
             name,
             reason,
-            (*masks, *self._limits(permits), *self._streaming(permits), *((approve,) if approve else ())),
+            (*masks, *self._terms(permits), *((approve,) if approve else ())),
             min(keep, default=self._keep),
             self.revision,
         )
@@ -235,11 +236,19 @@ class Engine:
         rows = [limit.rows for n in permits if (limit := self._rules[n].limit)]
         return (Limit(min(rows)),) if rows else ()
 
+    def _terms(self, permits: Iterable[int]) -> tuple[Obligation, ...]:
+        return (*self._limits(permits), *self._streaming(permits), *self._shown(permits))
+
     def _streaming(self, permits: Iterable[int]) -> tuple[Obligation, ...]:
         found = [stream for n in permits if (stream := self._rules[n].stream)]
         idle = [stream.idle for stream in found if stream.idle]
         terms = Streaming(min(idle, default=None), any(stream.keep_input for stream in found))
         return (terms,) if found else ()
+
+    def _shown(self, permits: Iterable[int]) -> tuple[Obligation, ...]:
+        """The Secrets that any of the rules shows."""
+        found = dict.fromkeys(name for n in sorted(permits) for name in self._rules[n].show_secrets or ())
+        return (ShowSecrets(tuple(found)),) if found else ()
 
     def _may_leak(self, facts: Mapping[str, Json], masks: Sequence[Mask]) -> bool:
         """Whether masked columns may come out of a statement whose lineage is not resolved."""

@@ -89,7 +89,7 @@ def _hides(other: Rule, rule: Rule, *, earlier: bool) -> bool:
 
 
 def _terms(rule: Rule) -> tuple[object, ...]:
-    return rule.approval, rule.limit, rule.keep, rule.stream
+    return rule.approval, rule.limit, rule.keep, rule.stream, rule.show_secrets
 
 
 def _texts_cover(wide: Sequence[str] | None, narrow: Sequence[str] | None) -> bool:

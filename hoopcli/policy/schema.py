@@ -151,13 +151,14 @@ class Rule(_Model):
     limit: Rows | None = None
     keep: Kept | None = None
     stream: Stream | None = None
+    show_secrets: Texts | None = None
 
     @model_validator(mode="after")
     def _fits_its_effect(self) -> Self:
         if self.approval is not None and self.effect != "require_approval":
             raise ValueError("only a rule with effect require_approval has an approval")
-        if self.effect == "deny" and (self.limit or self.keep or self.stream):
-            raise ValueError("a rule that denies has neither limit nor keep nor stream")
+        if self.effect == "deny" and (self.limit or self.keep or self.stream or self.show_secrets):
+            raise ValueError("a rule that denies has neither limit nor keep nor stream nor show_secrets")
         return self
 
 

@@ -25,6 +25,20 @@ rules:
 masks:
   - {id: api-keys, columns: ["$.data.api_key"], resources: ["*/configmaps/*"]}
 """
+SHOWN = """
+version: 1
+rules:
+  - {id: everything, effect: allow, verbs: ["k8s:*"]}
+  - id: releases
+    effect: allow
+    verbs: ["k8s:*"]
+    resources: ["default/secrets/*"]
+    show_secrets: ["PATTERN"]
+"""
+MASKS = """
+masks:
+  - {id: passwords, columns: [password]}
+"""
 PASSWORD = "correct horse battery"
 K8S: Any = kubernetes  # its own types do not allow what it takes
 
@@ -138,8 +152,10 @@ class TestHelm:
         (folder / "Chart.yaml").write_text("apiVersion: v2\nname: shop\nversion: 0.1.0\n")
         (folder / "values.yaml").write_text("password: hunter2-of-the-shop\nlevel: info\n")
         (folder / "templates/all.yaml").write_text(
-            "apiVersion: v1\nkind: Secret\nmetadata: {name: shop}\nstringData: {password: {{ .Values.password }}}\n"
-            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop}\ndata: {level: {{ .Values.level }}}\n"
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: {{ .Release.Name }}}\n"
+            "stringData: {password: {{ .Values.password }}}\n"
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n"
+            "data: {level: {{ .Values.level }}}\n"
         )
         return folder
 
@@ -162,3 +178,44 @@ class TestHelm:
         for words in ("list", "get values shop --all", "get manifest shop", "status shop", "history shop"):
             shown = self.run(opened, chart.parent, *words.split())
             assert "hunter2" not in shown.stdout + shown.stderr
+
+    def test_a_release_that_is_shown_can_be_worked_with(
+        self, server: ApiServer, chart: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        to = Upstream(server.kubeconfig(), server)
+        with session(tmp_path_factory.mktemp("all"), to, SHOWN.replace("PATTERN", "default/secrets/*")) as opened:
+            for words in ("install whole", "upgrade whole --set level=debug", "rollback whole 1"):
+                verb, name, *more = words.split()
+                place = [str(chart)] if verb != "rollback" else []
+                done = self.run(opened, chart.parent, verb, name, *place, *more)
+                assert done.returncode == 0, done.stderr
+            assert "hunter2" in self.run(opened, chart.parent, "get", "manifest", "whole").stdout
+            listed = json.loads(self.run(opened, chart.parent, "list", "--output", "json").stdout)
+            assert [(each["revision"], each["status"]) for each in listed if each["name"] == "whole"] == [
+                ("3", "deployed")
+            ]
+            history = json.loads(self.run(opened, chart.parent, "history", "whole", "--output", "json").stdout)
+            assert [each["status"] for each in history] == ["superseded", "superseded", "deployed"]
+
+    def test_within_a_shown_release_a_secret_stays_masked(
+        self, server: ApiServer, chart: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        to = Upstream(server.kubeconfig(), server)
+        only = SHOWN.replace("PATTERN", "default/secrets/sh.helm.release.v1.*") + MASKS
+        with session(tmp_path_factory.mktemp("only"), to, only) as opened:
+            done = self.run(opened, chart.parent, "install", "part", str(chart), "--set", "password=correct-horse")
+            assert done.returncode == 0, done.stderr
+            said = {
+                words: self.run(opened, chart.parent, *words.split())
+                for words in ("list", "history part", "status part", "get manifest part", "get values part --all")
+            }
+            for done in said.values():
+                assert done.returncode == 0, done.stderr
+                assert "correct-horse" not in done.stdout + done.stderr
+                assert "hunter2" not in done.stdout + done.stderr
+            assert "part-0.1.0" not in said["list"].stdout
+            assert "shop-0.1.0" in said["list"].stdout
+            assert "level: info" in said["get manifest part"].stdout
+            assert "password: '[hoop:redacted]'" in said["get values part --all"].stdout
+            done = self.run(opened, chart.parent, "rollback", "part", "1")
+            assert "masked form" in done.stderr

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hoopcli.errors import UsageError
 from hoopcli.model.access import Connection, Principal, PrincipalKind
-from hoopcli.model.decision import Action, Approve, Effect, Limit, Mask, Method, Statement, Streaming
+from hoopcli.model.decision import Action, Approve, Effect, Limit, Mask, Method, ShowSecrets, Statement, Streaming
 from hoopcli.policy.cases import run
 from hoopcli.policy.document import Policy, load
 from hoopcli.policy.engine import Engine, merge
@@ -94,6 +94,19 @@ rules:
 """
     )
     assert decision.obligations == (Streaming(timedelta(minutes=15), keep_input=True),)
+
+
+def test_secrets_are_shown_that_any_permitting_rule_shows() -> None:
+    decision = decide(
+        """
+rules:
+  - {id: a, effect: allow, verbs: ["sql:select"], show_secrets: ["shop/secrets/a"]}
+  - {id: b, effect: allow, verbs: ["sql:select"], show_secrets: ["shop/secrets/b", "shop/secrets/a"]}
+  - {id: c, effect: allow, verbs: ["sql:insert"], show_secrets: ["shop/secrets/c"]}
+"""
+    )
+    assert decision.obligations == (ShowSecrets(("shop/secrets/a", "shop/secrets/b")),)
+    assert decision.shown_secrets == ("shop/secrets/a", "shop/secrets/b")
 
 
 def test_a_denial_has_no_obligations_and_the_default_keep() -> None:

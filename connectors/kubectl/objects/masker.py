@@ -22,9 +22,9 @@ _TABLE = "Table"
 class ObjectMasker:
     """Masks an answer under the masks of its decision. ``masking`` turns masks into a ``Masking``.
 
-    ``events`` says that the answer is a stream of watch events; without ``default``, only the masks say what of a
-    Secret is masked. ``masked`` counts masked values by the id of the mask, ``items`` the objects of a list. Raises
-    ProtocolError for what is not the JSON of objects: nothing of it is to be delivered then.
+    ``events`` says that the answer is a stream of watch events; of Secrets that ``shown`` has patterns of, only the
+    masks say what is masked. ``masked`` counts masked values by the id of the mask, ``items`` the objects of a list.
+    Raises ProtocolError for what is not the JSON of objects: nothing of it is to be delivered then.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class ObjectMasker:
         masking: Callable[[Sequence[Mask]], Masking],
         *,
         events: bool = False,
-        default: bool = True,
+        shown: Sequence[str] = (),
     ) -> None:
         self.masked: Counter[str] = Counter()
         self.items = 0
         self._info = info
-        self._rulebook = Rulebook(info, masks, masking, default=default)
+        self._rulebook = Rulebook(info, masks, masking, shown)
         self._walker = Walker(self._rulebook, self.masked)
         self._columns: list[tuple[str, str]] = []
         self._custom = info.group not in BUILT_IN_GROUPS

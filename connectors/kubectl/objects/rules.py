@@ -8,6 +8,7 @@ from dataclasses import replace
 from connectors.kubectl.request_info import RequestInfo
 from hoopcli.masking.masker import JSON_PATH, Masking, about
 from hoopcli.masking.paths import Paths, Place
+from hoopcli.masking.patterns import resource_matcher
 from hoopcli.model.decision import Mask
 
 #: The mask of Secrets that holds without being asked for. A mask about a Secret with such a path takes its place.
@@ -81,17 +82,21 @@ class Rules:
 class Rulebook:
     """The rules for each resource of an answer.
 
-    With ``default``, values of Secrets are masked even where no mask asks for it.
+    Values of Secrets are masked even where no mask asks for it, but for those that ``shown`` has patterns of.
     """
 
     def __init__(
-        self, info: RequestInfo, masks: Sequence[Mask], masking: Callable[[Sequence[Mask]], Masking], *, default: bool
+        self,
+        info: RequestInfo,
+        masks: Sequence[Mask],
+        masking: Callable[[Sequence[Mask]], Masking],
+        shown: Sequence[str] = (),
     ) -> None:
         self._info = info
         self._masks = tuple(masks)
         self._masking = masking
-        self._default = default
-        self._narrow = any(mask.resources for mask in masks)
+        self._shown = [resource_matcher(pattern, exact_case=True) for pattern in shown]
+        self._narrow = bool(shown) or any(mask.resources for mask in masks)
         self._rules: dict[tuple[Mask, ...], Rules] = {}
         self._known: dict[bool, Rules] = {}
         self.of_secrets = info.kind_name == _SECRETS_NAME
@@ -100,14 +105,16 @@ class Rulebook:
         """The rules for an object by its namespace and its name."""
         if self._narrow:
             kind = _SECRETS_NAME if secret else self._info.kind_name
-            return self._made(about(self._masks, f"{namespace or '-'}/{kind}/{name or '*'}"), secret)
+            resource = f"{namespace or '-'}/{kind}/{name or '*'}"
+            hides = secret and not any(shows(resource) for shows in self._shown)
+            return self._made(about(self._masks, resource), hides)
         rules = self._known.get(secret)
         if rules is None:
             rules = self._known[secret] = self._made(self._masks, secret)
         return rules
 
-    def _made(self, masks: tuple[Mask, ...], secret: bool) -> Rules:
-        if secret and self._default:
+    def _made(self, masks: tuple[Mask, ...], hides: bool) -> Rules:
+        if hides:
             left = tuple(column for column in SECRETS.columns if not any(column in mask.columns for mask in masks))
             masks = (*masks, replace(SECRETS, columns=left)) if left else masks
         rules = self._rules.get(masks)

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.kubectl.objects.changes import found_in, identities, mark, rename
+from connectors.kubectl.objects.packed import PACKED, Release
 from connectors.kubectl.objects.parts import constant
-from connectors.kubectl.objects.rules import Rulebook, Rules
+from connectors.kubectl.objects.rules import SECRETS, Rulebook, Rules
 from connectors.kubectl.objects.sentinel import decoded, edited, encoded, masked
 from hoopcli.masking.paths import Place
 from hoopcli.model.decision import Mask
@@ -25,11 +26,9 @@ _SECRET = "Secret"  # noqa: S105 - a kind of objects
 _SECRET_LIST = "SecretList"  # noqa: S105
 # What text has that is a Secret in YAML, or in a form that cannot be read.
 _MANIFEST = tuple(map(re.compile, (r"\bSecret(?:List)?\b", r"\b(?:d|stringD)ata\b", r"\b(?:kind|apiVersion)\b")))
-# gzip in base64, once and twice.
-_PACKED = ("H4sI", "SDRzS")
 _OPTION = re.compile(r"--?[A-Za-z][\w.-]{0,127}")
 _ENCODED_FIELDS = frozenset({"caBundle", "certificate", "request"})
-_SIGNS = (_SECRET, '"kind"', "\\u", *_PACKED)
+_SIGNS = (_SECRET, '"kind"', "\\u", *PACKED)
 _SMALLEST_NUMBER = 10**8  # below it, no detector finds anything in digits alone
 
 
@@ -181,10 +180,12 @@ class Walker:
             elif under:
                 data[key] = self._hidden(rules, under, value, in_base64=True)
             else:
-                data[key] = self._detected(rules, value)
+                data[key] = self._detected(rules, value, root)
 
-    def _detected(self, rules: Rules, value: str) -> str:
+    def _detected(self, rules: Rules, value: str, root: dict[str, Any]) -> str:
         """A value in base64 with what detectors find in what it stands for masked."""
+        if value.startswith(PACKED):
+            return self._release(rules, value, root)
         content = decoded(value)
         if content is None or not rules.masking.detects:
             return value
@@ -192,6 +193,21 @@ class Walker:
         edits, counts = rules.masking.edits(text)
         self.masked.update(counts)
         return encoded(edited(rules.masking, text, edits)) if edits else value
+
+    def _release(self, rules: Rules, value: str, root: dict[str, Any]) -> str:
+        """A release of Helm with what it holds masked, as that would be by itself. What cannot be read is hidden."""
+        inner = Walker(self._rulebook, Counter())
+        try:
+            metadata = root.get("metadata")
+            opened = Release.read(value, str(metadata.get("namespace", "")) if isinstance(metadata, dict) else "")
+            for each in opened.objects:
+                inner.walk(each, namespace=opened.namespace)
+            inner._object(opened.rest, rules, rules.root, rules.whole, opened.rest, secret=False)
+            inner.flush()
+        except (ValueError, RecursionError):
+            return self._hidden(rules, SECRETS, value, in_base64=True)
+        self.masked.update(inner.masked)
+        return opened.written() if inner.masked else value
 
     def _hidden(self, rules: Rules, mask: Mask, value: str, *, in_base64: bool) -> str:
         if not value:
@@ -247,7 +263,7 @@ class Walker:
                 pass
             else:
                 return self._shown(rules, value, text)
-        if bare.startswith(_PACKED) or all(sign.search(text) for sign in _MANIFEST):
+        if bare.startswith(PACKED) or all(sign.search(text) for sign in _MANIFEST):
             own = self.rules_for(root, secret=True)
             mask = own.enter(own.enter(own.root, "data")[0], "")[1]
             return self._hidden(own, mask, text, in_base64=False) if mask else None

@@ -116,11 +116,11 @@ def test_a_policy_may_say_how_secrets_are_masked() -> None:
 
 
 def test_secrets_are_shown_only_where_that_was_chosen() -> None:
-    assert masked("GET secrets/db", secret(), default=False) == secret()
-    assert masked("GET configmaps/a", config("a", x=YAML), default=False)["data"]["x"] == YAML
+    assert masked("GET secrets/db", secret(), shown=["*"]) == secret()
+    assert masked("GET configmaps/a", config("a", x=YAML), shown=["*"])["data"]["x"] == YAML
     content = base64.b64encode(b"user ann@example.com end").decode()
     found = Mask("found", detectors=("email",))
-    shown = masked("GET secrets/db", secret(data={"a": content, "b": "no base64!", "c": 7}), [found], default=False)
+    shown = masked("GET secrets/db", secret(data={"a": content, "b": "no base64!", "c": 7}), [found], shown=["*"])
     assert base64.b64decode(shown["data"]["a"]) == b"user [hoop:redacted] end"
     assert (shown["data"]["b"], shown["data"]["c"]) == ("no base64!", 7)
 
