@@ -12,7 +12,17 @@ from hoopcli.server.approvals import routes as approvals
 from hoopcli.server.catalog import routes as catalog
 from hoopcli.server.limits import BodyLimits
 from hoopcli.server.observing import Observing
-from hoopcli.server.pages import by_provider, connections, home, inbox, signin, static
+from hoopcli.server.pages import (
+    by_provider,
+    connections,
+    home,
+    inbox,
+    policy,
+    policy_draft,
+    policy_explain,
+    signin,
+    static,
+)
 from hoopcli.server.pages import ledgers as ledger_pages
 from hoopcli.server.pages import people as people_pages
 from hoopcli.server.people import routes as people
@@ -31,6 +41,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     inbox.router,
     ledger_pages.router,
     connections.router,
+    policy.router,
+    policy_explain.router,
+    policy_draft.router,
     people_pages.router,
     signin.api,
     signin.pages,

@@ -9,7 +9,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from hoopcli.errors import DeniedError
 from hoopcli.ledger.note import Note
+from hoopcli.model.access import PrincipalKind
 from hoopcli.policy.bundle import Bundle
 from hoopcli.server.access import Caller, caller, require
 from hoopcli.server.catalog.store import Catalog, Revision
@@ -116,13 +118,20 @@ def current(services: Served, who: Who) -> Whole:
 @router.post("/revisions", status_code=201)
 def add(services: Served, who: Who, draft: Draft) -> Entry:
     """Add a revision, which holds from then on."""
-    require(who, services, "policy:write", "policy")
+    require_author(who, services)
     added = Revision(
         draft.after + 1, draft.policy, draft.connections, who.principal.subject, draft.comment, services.now()
     )
     Catalog(services.database).add(draft.after, added)
     services.wake.notify(TOPIC, NEWEST)
     return Entry(**_entry(added))
+
+
+def require_author(who: Caller, services: Services) -> None:
+    """Raise DeniedError unless somebody may change the policy. An agent never may: it would decide on itself."""
+    if who.principal.kind is PrincipalKind.AGENT:
+        raise DeniedError("an agent does not change the policy", "ask a person to")
+    require(who, services, "policy:write", "policy")
 
 
 def signed(services: Services, revision: Revision, issued: datetime) -> str:

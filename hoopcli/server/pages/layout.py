@@ -37,6 +37,7 @@ AREAS: Final = (
     Area("Approvals", "/approvals"),
     Area("Ledgers", "/ledgers", "audit:read", "ledgers"),
     Area("Connections", "/connections", "policy:read", "policy"),
+    Area("Policy", "/policy", "policy:read", "policy"),
     Area("People", "/people", "people:read", "sessions"),
 )
 _TITLES: Final = {

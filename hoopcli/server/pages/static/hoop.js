@@ -40,6 +40,18 @@
     ticket.submit();
   }
 
+  // A remark about a draft leads to its line.
+  document.addEventListener("click", (event) => {
+    const mark = event.target.closest("[data-line]");
+    const text = document.getElementById("policy-text");
+    if (!mark || !text) return;
+    const before = text.value.split("\n").slice(0, mark.dataset.line - 1);
+    const at = before.join("\n").length + (before.length ? 1 : 0) + Number(mark.dataset.column) - 1;
+    text.focus();
+    text.setSelectionRange(at, at + 1);
+    text.scrollTop = (before.length - 3) * parseFloat(getComputedStyle(text).lineHeight);
+  });
+
   const choose = (step) => {
     const all = [...document.querySelectorAll("a.request, a.row")].filter((a) => a.checkVisibility());
     const at = all.indexOf(document.activeElement);
