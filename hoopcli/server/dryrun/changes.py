@@ -45,6 +45,7 @@ class Changes:
 
     seen: int = 0
     unreadable: int = 0
+    hidden: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     groups: dict[tuple[str, ...], tuple[Group, int]] = field(default_factory=dict)
     left_out: int = 0
@@ -66,7 +67,7 @@ class Changes:
             self.groups[key] = (group, count + 1)
         elif len(self.groups) < MOST_GROUPS:
             example = asked.statement.text[:LONGEST_EXAMPLE]
-            self.groups[key] = (_group(key, _masks(before, after), example), 1)
+            self.groups[key] = (_group(key, _masks(before, after) if kind is Kind.MASKS else "", example), 1)
         else:
             self.left_out += 1
 
@@ -76,6 +77,7 @@ class Changes:
         return {
             "seen": self.seen,
             "unreadable": self.unreadable,
+            "hidden": self.hidden,
             "kinds": self.kinds,
             "groups": groups,
             "left_out": self.left_out,
@@ -84,7 +86,13 @@ class Changes:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Changes:
         """Undo ``document``."""
-        made = cls(document["seen"], document["unreadable"], dict(document["kinds"]), left_out=document["left_out"])
+        made = cls(
+            document["seen"],
+            document["unreadable"],
+            document["hidden"],
+            dict(document["kinds"]),
+            left_out=document["left_out"],
+        )
         for *key, masks, example, count in document["groups"]:
             made.groups[tuple(key)] = (_group(key, masks, example), count)
         return made

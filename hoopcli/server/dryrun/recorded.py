@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +22,7 @@ KEPT_SESSIONS: Final = 1_000
 _MALFORMED: Final = (LedgerError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _FOLDED_CASE: Final = frozenset({"sql"})
 """The connectors whose names mean the same in any case; records do not say it of each statement."""
+MayRead = Callable[[str, str], bool]
 _LEDGER = tables.ledgers.c
 _SESSION = tables.sessions.c
 
@@ -61,12 +62,19 @@ def spans(database: Database, since: datetime) -> list[Span]:
 
 
 class Statements:
-    """Reads statements. ``settings`` are what the catalog knows of each connection; ``unreadable`` counts the rest."""
+    """Reads statements. ``settings`` are what the catalog knows of each connection.
 
-    def __init__(self, database: Database, settings: Mapping[str, Connection]) -> None:
+    ``may_read`` says whose statements, by connection and person, may be looked at. ``hidden`` counts the others, and
+    ``unreadable`` those that cannot be read at all.
+    """
+
+    def __init__(self, database: Database, settings: Mapping[str, Connection], may_read: MayRead) -> None:
+        self.hidden = 0
         self.unreadable = 0
         self._database = database
         self._settings = settings
+        self._may_read = may_read
+        self._readable: dict[tuple[str, str], bool] = {}
         self._openings: dict[tuple[int, str], Opening | None] = {}
 
     def of(self, span: Span) -> Iterator[Asked]:
@@ -81,8 +89,16 @@ class Statements:
                 found = None
             if found is None:
                 self.unreadable += 1
-            else:
+            elif self._is_readable(found.opening):
                 yield found
+            else:
+                self.hidden += 1
+
+    def _is_readable(self, opening: Opening) -> bool:
+        scope = (opening.connection.name, opening.principal.subject)
+        if scope not in self._readable:
+            self._readable[scope] = self._may_read(*scope)
+        return self._readable[scope]
 
     def _asked(self, ledger: int, body: dict[str, Any]) -> Asked | None:
         opening = self._opening(ledger, body["session"])

@@ -19,7 +19,7 @@ from hoopcli.server.catalog.store import Catalog, Revision
 from hoopcli.server.database import Database
 from hoopcli.server.dryrun.changes import Changes
 from hoopcli.server.dryrun.engines import engine_of
-from hoopcli.server.dryrun.recorded import Span, Statements, spans
+from hoopcli.server.dryrun.recorded import MayRead, Span, Statements, spans
 from hoopcli.server.problems import not_found
 from hoopcli.server.tables.dryruns import runs
 from hoopcli.settings.files import check_connection
@@ -57,11 +57,12 @@ class Run:
 
 
 class Runs:
-    """The dry runs of one person. Its methods block."""
+    """The dry runs of one person, of what they may read. Its methods block."""
 
-    def __init__(self, database: Database, subject: str) -> None:
+    def __init__(self, database: Database, subject: str, may_read: MayRead) -> None:
         self._database = database
         self._subject = subject
+        self._may_read = may_read
 
     def begin(self, policy: str, now: datetime) -> Run:
         """Begin one, of the statements of the last week. Raises UsageError if the draft is not valid, Problem."""
@@ -95,7 +96,7 @@ class Runs:
         until = monotonic() + seconds
         left, done = list(run.spans), run.done
         with self._database.read() as db:
-            statements = Statements(db, _connections(base))
+            statements = Statements(db, _connections(base), self._may_read)
             while left and done < MOST_RECORDS:
                 chunk = replace(left[0], start=max(left[0].start, left[0].end - CHUNK))
                 for asked in statements.of(chunk):
@@ -105,6 +106,7 @@ class Runs:
                 if monotonic() > until:
                     break
         run.changes.unreadable += statements.unreadable
+        run.changes.hidden += statements.hidden
         further = replace(run, spans=tuple(left), done=done, turn=run.turn + 1)
         with self._database.write() as db:
             mine = (_ROW.id == run.id, _ROW.turn == run.turn)

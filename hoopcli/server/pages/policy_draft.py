@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Path
@@ -18,6 +19,7 @@ from hoopcli.server.pages.connections import current
 from hoopcli.server.pages.layout import PageRoute, Visitor, sender, visitor
 from hoopcli.server.pages.render import page
 from hoopcli.server.problems import Problem
+from hoopcli.server.records.sight import may_read
 from hoopcli.server.services import Served, Services
 from hoopcli.settings import connectors
 
@@ -32,6 +34,7 @@ Sender = Annotated[Visitor, Depends(sender)]
 Text = Annotated[str, Form(max_length=LONGEST)]
 Comment = Annotated[str, Form(max_length=2_000)]
 After = Annotated[int, Form(ge=0, le=2**31 - 2)]
+Over = Annotated[int | None, Form(ge=0, le=2**31 - 2)]
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 
 
@@ -54,6 +57,13 @@ def draft(who: Who, services: Served) -> HTMLResponse:
     return _page(who, after=serial, text=text)
 
 
+@router.post("/policy/draft")
+def edit(who: Sender, services: Served, policy: Text, after: After, comment: Comment = "") -> HTMLResponse:
+    """A draft that one goes on with."""
+    require_author(who.caller, services)
+    return _page(who, after=after, text=_plain(policy), comment=comment)
+
+
 @router.post("/policy/draft/check")
 def check(who: Sender, services: Served, policy: Text) -> HTMLResponse:
     """What is wrong or suspicious in a draft."""
@@ -63,7 +73,7 @@ def check(who: Sender, services: Served, policy: Text) -> HTMLResponse:
 
 @router.post("/policy/draft/publish")
 def publish(
-    who: Sender, services: Served, policy: Text, after: After, comment: Comment = "", over: After | None = None
+    who: Sender, services: Served, policy: Text, after: After, comment: Comment = "", over: Over = None
 ) -> Response:
     """Make a draft the revision that holds. ``over`` says that one has seen what others changed meanwhile."""
     require_author(who.caller, services)
@@ -83,7 +93,7 @@ def publish(
 @router.post("/policy/dry-runs")
 def begin(who: Sender, services: Served, policy: Text, after: After, comment: Comment = "") -> Response:
     """Try a draft on last week's statements."""
-    _require_reader(who, services)
+    require_author(who.caller, services)
     text = _plain(policy)
     try:
         run = _runs(who, services).begin(text, services.now())
@@ -95,7 +105,7 @@ def begin(who: Sender, services: Served, policy: Text, after: After, comment: Co
 @router.get("/policy/dry-runs/{identity}")
 def show(who: Who, services: Served, identity: Id) -> HTMLResponse:
     """How far a dry run is, and what it found."""
-    _require_reader(who, services)
+    require_author(who.caller, services)
     run = _runs(who, services).get(identity)
     return page("policy/dry_run.html", **_shown(run), **who.layout(HERE))
 
@@ -103,7 +113,7 @@ def show(who: Who, services: Served, identity: Id) -> HTMLResponse:
 @router.post("/policy/dry-runs/{identity}")
 def go_on(who: Sender, services: Served, identity: Id) -> HTMLResponse:
     """One step further."""
-    _require_reader(who, services)
+    require_author(who.caller, services)
     mine = _runs(who, services)
     run = mine.get(identity)
     return page("policy/found.html", csrf=who.csrf, **_shown(run if run.over else mine.step(run)))
@@ -137,14 +147,10 @@ def _add(services: Services, who: Visitor, after: int, text: str, comment: str) 
     services.wake.notify(TOPIC, NEWEST)
 
 
-def _require_reader(who: Visitor, services: Services) -> None:
-    """A dry run tells of what others asked."""
-    require_author(who.caller, services)
-    who.require("audit:read", "sessions")
-
-
 def _runs(who: Visitor, services: Services) -> Runs:
-    return Runs(services.database, who.caller.principal.subject)
+    """A dry run tells of what others asked, so that one sees what one may read of it."""
+    person = who.caller.principal
+    return Runs(services.database, person.subject, partial(may_read, services, person))
 
 
 def _shown(run: Run) -> dict[str, Any]:
@@ -167,6 +173,5 @@ def _page(
         comment=comment,
         newest=newest,
         remarks=remarks(text),
-        tries=who.may("audit:read", "sessions"),
         **who.layout(HERE),
     )
