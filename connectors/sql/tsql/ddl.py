@@ -6,6 +6,7 @@ such a word was an option after all, the rest is taken for one more statement, n
 
 from __future__ import annotations
 
+from connectors.sql.tsql.constraints import constraints
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import END, STRING, Doubt
@@ -140,6 +141,7 @@ def _define(ctx: Context, verbs: tuple[str, ...], *, first: bool) -> None:
         _nameless(ctx, kind, verbs)
     else:
         _named(ctx, kind, verbs)
+    named = c.at
     if kind.startswith("EXTERNAL"):
         ctx.effects.act("sql:external", *ctx.effects.actions[verbs[0]])
     if verbs == ("sql:alter",):
@@ -151,6 +153,8 @@ def _define(ctx: Context, verbs: tuple[str, ...], *, first: bool) -> None:
         _schema_rest(c)
     else:
         tail(c)
+    if kind == "TABLE":
+        constraints(ctx, named)
 
 
 def _schema_rest(c: Cursor) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from connectors.sql.tsql.names import Name, Scope, resolve
 from connectors.sql.tsql.outputs import Output, Outputs, carries
 from connectors.sql.tsql.tree import Parts
+from connectors.sql.tsql.words import KEEPING_VIEWS
 from hoopcli.model.decision import Action
 
 #: Every verb that an action of a batch can have.
@@ -119,6 +120,8 @@ class Effects:
         """Note that a table is read by a query."""
         name = self.on("sql:select", parts, scope)
         self.seen(name)
+        if (name.system and parts[-1].lower() in KEEPING_VIEWS) or (len(parts) > 1 and parts[-2].lower() == "cdc"):
+            self.unknown()
         if name.temporary:
             self.copied = True
             self.reads_unknown |= name.resource.startswith("tempdb.dbo.##")

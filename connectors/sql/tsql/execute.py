@@ -92,13 +92,16 @@ def call(ctx: Context, parts: Parts) -> None:
         ctx.effects.results.append(None)
     else:
         ctx.effects.unknown()
+        if any(each.system for each in names):
+            ctx.effects.store()
 
 
 def _computed(ctx: Context) -> None:
-    """What runs is known only when it runs."""
+    """What runs is known only when it runs; it may copy values as well as return them."""
     ctx.effects.act("sql:dynamic")
     ctx.effects.dynamic = True
     ctx.effects.unknown()
+    ctx.effects.store()
 
 
 def _sp_executesql(ctx: Context, parts: Parts, arguments: list[Argument]) -> None:
@@ -143,6 +146,7 @@ def _text(ctx: Context) -> None:
         c.accept("DATA_SOURCE")
         ctx.effects.act("sql:external", segment(c.identifier()))
         ctx.effects.unknown()
+        ctx.effects.store()
     elif any(piece.kind == VARIABLE for piece in pieces):
         _computed(ctx)
     else:

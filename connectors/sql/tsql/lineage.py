@@ -226,6 +226,7 @@ class Lineage:
             case Foreign():
                 self._effects.act("sql:external", segment(source.name))
                 self._effects.unknown()
+                self._effects.store()
             case Pivoted():
                 self._effects.copied = True
                 self.walk(source.args, before)

@@ -148,6 +148,14 @@ METADATA_PROCEDURES = _words(
     """
 )
 
+#: Views of the server that keep texts of other people's statements, with the values in them, or rows themselves.
+KEEPING_VIEWS = _words(
+    """
+    dm_os_ring_buffers dm_pdw_exec_requests dm_xe_session_targets event_log plan_guides query_store_plan
+    query_store_query_text syscacheobjects transmission_queue
+    """
+)
+
 #: Procedures that change how the server or a database is configured.
 CONFIGURING = _words("sp_configure sp_dboption sp_serveroption sp_addlinkedserver sp_addlinkedsrvlogin")
 
