@@ -21,6 +21,7 @@ Provider = Annotated[
 Device = Annotated[bool, typer.Option("--device", help="Sign in by a code on another device.")]
 ForAgent = Annotated[str, typer.Option("--agent", metavar="NAME", help="Let this agent act for you.")]
 TokenFile = Annotated[str | None, typer.Option("--token-env", metavar="NAME", help="Take the token from a variable.")]
+Workload = Annotated[bool, typer.Option("--workload", help="Sign in as this job, by its platform's token.")]
 Invited = Annotated[bool, typer.Option("--invitation", help="Sign in by the code that hoop server invite gave.")]
 
 
@@ -35,6 +36,7 @@ def login(
     agent: ForAgent = "",
     token_env: TokenFile = None,
     invitation: Invited = False,
+    workload: Workload = False,
     as_json: AsJson = False,
 ) -> None:
     """Sign in at the server that the settings name."""
@@ -50,8 +52,10 @@ def login(
         if invitation:
             proof = {"provider": BY_INVITATION, "token": _code()}
         else:
-            chosen = _chosen(server_session.providers(http), provider)
-            if chosen.get("by") == "saml":
+            chosen = _chosen(server_session.providers(http), provider, workload=workload)
+            if workload:
+                token, nonce = _token_of_platform(str(chosen["client_id"])), ""
+            elif chosen.get("by") == "saml":
                 token, nonce = through_server(url, chosen["name"], key, output.note)
             else:
                 token, nonce = _token(chosen, device=device, variable=token_env)
@@ -82,7 +86,15 @@ def _code() -> str:
     return sys.stdin.readline().strip()
 
 
-def _chosen(found: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
+def _token_of_platform(audience: str) -> str:
+    from hoopcli.identity.assertions import assertion  # noqa: PLC0415
+    from hoopcli.identity.flows import http_session  # noqa: PLC0415
+
+    return assertion(os.environ, http_session(), audience)
+
+
+def _chosen(found: list[dict[str, Any]], name: str | None, *, workload: bool) -> dict[str, Any]:
+    found = [each for each in found if not workload or each["kind"] == "workload"]
     names = ", ".join(str(each["name"]) for each in found)
     wanted = [each for each in found if name in {None, each["name"]}]
     if not found:

@@ -47,11 +47,17 @@ class Endpoints:
     jwks: str
 
 
-def fetch(http: httpx.Client, url: str) -> dict[str, Any]:
-    """A JSON document over https, or http on this machine. Raises UpstreamError."""
+def encrypted(url: str) -> str:
+    """The same address, if it is https, or http on this machine. Raises UpstreamError."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise UpstreamError(f"the provider's address {url[:200]} is not encrypted", "use https")
+    return url
+
+
+def fetch(http: httpx.Client, url: str) -> dict[str, Any]:
+    """A JSON document over https, or http on this machine. Raises UpstreamError."""
+    parts = urlsplit(encrypted(url))
     try:
         answer = http.get(url, timeout=_SECONDS)
         document = answer.json() if answer.status_code == 200 and len(answer.content) <= _LONGEST else None

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 import httpx
 from fastapi import FastAPI
 
-from hoopcli.errors import NotSignedInError, UpstreamError
-from hoopcli.identity.keyrings import Keyring
+from hoopcli.errors import NotSignedInError
 from hoopcli.identity.openid import discover, validate
-from hoopcli.identity.secrets import resolve
 from hoopcli.model.access import Principal
 from hoopcli.server.people.claims import principal_of
+from hoopcli.server.people.graph import with_groups
 from hoopcli.server.people.keys import keys_of
+from hoopcli.server.people.oauth import post, secret_of
 from hoopcli.server.people.settings import ProviderSettings
 from hoopcli.server.people.sign_ins import challenge, derived
 from hoopcli.server.services import Services
-from hoopcli.settings.secret import parse_reference
 
 RETURN: Final = "/sign-in/return"
 _SECONDS: Final = 15.0
@@ -61,7 +60,8 @@ def come_back(
     token = _token(services, provider, said["code"], derived(cookie, state, "verifier"))
     nonce = derived(cookie, state, "nonce")
     keys = keys_of(app, provider)
-    return principal_of(validate(token, keys, provider.issuer, provider.client_id, services.now(), nonce), provider)
+    claims = validate(token, keys, provider.issuer, provider.client_id, services.now(), nonce)
+    return principal_of(with_groups(claims, provider), provider)
 
 
 def _token(services: Services, provider: ProviderSettings, code: str, verifier: str) -> str:
@@ -81,19 +81,3 @@ def _token(services: Services, provider: ProviderSettings, code: str, verifier: 
         why = str(document.get("error_description") or document.get("error") or "no ID token came")[:300]
         raise NotSignedInError(f"the provider refused: {why}", "begin again")
     return token
-
-
-def secret_of(provider: ProviderSettings) -> str:
-    """What this server shares with a provider, if anything. Raises HoopError where it is not where it should be."""
-    return resolve(parse_reference(provider.secret), Keyring()) if provider.secret else provider.public_secret
-
-
-def post(http: httpx.Client, url: str, form: Mapping[str, str]) -> dict[str, Any]:
-    """One request of OAuth; its answer, good or bad. Raises UpstreamError if none comes."""
-    try:
-        document = http.post(url, data=dict(form)).json()
-    except (httpx.HTTPError, ValueError, httpx.InvalidURL) as error:
-        raise UpstreamError(f"the provider does not answer ({type(error).__name__})", "try again") from error
-    if not isinstance(document, dict):
-        raise UpstreamError("the provider gave no such answer", "check the issuer's address")
-    return document

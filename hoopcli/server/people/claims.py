@@ -37,6 +37,12 @@ def principal_of(claims: Mapping[str, Any], provider: Trust) -> Principal:
     )
 
 
+def leaves_out_groups(claims: Mapping[str, Any], provider: Trust) -> bool:
+    """Whether groups are left out for being many, as Entra says it."""
+    elsewhere = claims.get("_claim_names")
+    return (isinstance(elsewhere, Mapping) and provider.groups in elsewhere) or bool(claims.get("hasgroups"))
+
+
 def agent_of(human: Principal, name: str, groups: tuple[str, ...]) -> Principal:
     """An agent that acts for somebody: it never has that person's groups. Raises DeniedError for another's agent."""
     if human.kind is not PrincipalKind.HUMAN:
@@ -45,12 +51,11 @@ def agent_of(human: Principal, name: str, groups: tuple[str, ...]) -> Principal:
 
 
 def _groups(claims: Mapping[str, Any], provider: Trust) -> list[str]:
-    """The groups of a token. Entra leaves them out where they are many, and says so: then nobody knows them."""
-    elsewhere = claims.get("_claim_names")
-    if (isinstance(elsewhere, Mapping) and provider.groups in elsewhere) or claims.get("hasgroups"):
+    """The groups of a token. Where it leaves them out nobody knows them, unless they were looked up."""
+    if leaves_out_groups(claims, provider):
         raise DeniedError(
             "this account is in more groups than its token can name",
-            "have the provider name only the groups that are assigned to this application, or use its roles",
+            "have the provider name only those assigned to this application, use its roles, or set graph and secret",
         )
     found = _at(claims, provider.groups, [])
     if not isinstance(found, list) or len(found) > _MOST_GROUPS or not all(isinstance(each, str) for each in found):

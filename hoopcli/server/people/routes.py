@@ -14,6 +14,7 @@ from hoopcli.identity.openid import SKEW, validate
 from hoopcli.model.access import Principal, PrincipalKind
 from hoopcli.server.access import Caller, caller, proved_of, require
 from hoopcli.server.people.claims import agent_of, principal_of
+from hoopcli.server.people.graph import with_groups
 from hoopcli.server.people.invitations import PROVIDER, Invitations
 from hoopcli.server.people.keys import keys_of
 from hoopcli.server.people.settings import ProviderSettings
@@ -172,7 +173,7 @@ def _vouched_for(request: Request, services: Services, body: SignIn) -> Principa
     provider, now = _provider(services, body.provider), services.now()
     keys = keys_of(request.app, provider)
     claims = validate(body.token, keys, provider.issuer, provider.client_id, now, body.nonce)
-    who = principal_of(claims, provider)
+    who = principal_of(with_groups(claims, provider), provider)
     if who.kind is PrincipalKind.HUMAN:
         if not body.nonce:
             raise NotSignedInError("a person's token comes with the nonce of its sign-in", "run: hoop login")

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from cryptography.x509 import load_pem_x509_certificates
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from hoopcli.settings.model import Reference
 
@@ -54,7 +54,8 @@ class ProviderSettings(Trust):
     """One OpenID provider.
 
     ``client_id`` is the audience of its tokens. ``public_secret`` is for providers that give one to programs on
-    people's machines, where it is none; ``secret`` names that of the server's own pages.
+    people's machines, where it is none; ``secret`` names that of the server itself. ``graph`` is Microsoft Graph, where
+    the server looks up the groups of those who are in too many for a token.
     """
 
     issuer: Annotated[str, AfterValidator(_address)]
@@ -62,6 +63,13 @@ class ProviderSettings(Trust):
     scopes: tuple[Text, ...] = ("openid", "email", "profile")
     public_secret: str = Field(default="", max_length=300)
     secret: Reference | None = None
+    graph: Annotated[str, AfterValidator(_address)] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_secret(self) -> ProviderSettings:
+        if self.graph and not self.secret:
+            raise ValueError("graph needs the secret that the server asks Graph with")
+        return self
 
 
 class SamlSettings(Trust):
