@@ -20,12 +20,14 @@ from hoopcli.server.pages import (
     policy,
     policy_draft,
     policy_explain,
+    sessions,
     signin,
     static,
 )
 from hoopcli.server.pages import ledgers as ledger_pages
 from hoopcli.server.pages import people as people_pages
 from hoopcli.server.people import routes as people
+from hoopcli.server.records import routes as records
 from hoopcli.server.services import Services
 from hoopcli.server.sync import routes as ledgers
 from hoopcli.server.sync import witnessing
@@ -36,9 +38,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     witnessing.router,
     approvals.router,
     catalog.router,
+    records.router,
     people.router,
     home.router,
     inbox.router,
+    sessions.router,
     ledger_pages.router,
     connections.router,
     policy.router,

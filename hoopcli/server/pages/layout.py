@@ -35,6 +35,7 @@ class Area:
 #: Every page of the first level, in the order of the navigation.
 AREAS: Final = (
     Area("Approvals", "/approvals"),
+    Area("Sessions", "/sessions"),
     Area("Ledgers", "/ledgers", "audit:read", "ledgers"),
     Area("Connections", "/connections", "policy:read", "policy"),
     Area("Policy", "/policy", "policy:read", "policy"),

@@ -11,10 +11,14 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 _TYPES: Final = {
+    "asciinema-player.css": "text/css; charset=utf-8",
+    "asciinema-player.min.js": "text/javascript; charset=utf-8",
     "hoop.css": "text/css; charset=utf-8",
     "hoop.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "replay.js": "text/javascript; charset=utf-8",
+    "verify.js": "text/javascript; charset=utf-8",
 }
 
 router = APIRouter(include_in_schema=False)
