@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 from hoopcli.masking.masker import Masking
 from hoopcli.model.access import Connection
-from hoopcli.model.decision import Action, Effect, Json, Mask, Statement
+from hoopcli.model.decision import Action, Decision, Effect, Json, Mask, Statement
 from hoopcli.model.session import Session
 from hoopcli.sansio.layer import Layer
 from hoopcli.sansio.spool import Spool
@@ -57,7 +57,7 @@ class LayerContext:
     context that speaks at most the version it is asked for.
     ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock. ``preview`` says what the
     policy makes of a statement, without recording the question: for what a listing may name, and for what must be known
-    of a request before it is asked about in earnest; ``preview_each`` says it of one verb on many resources, for one
+    of a request before it is asked about in earnest; ``previewed`` is the whole of that decision, ``preview_each`` says it of one verb on many resources, for one
     answer: it is not to be kept. ``asks_about`` says whether a condition that sees a variable
     (``upload``) may decide some actions. ``spool`` holds contents that cannot be passed on as they come.
     """
@@ -70,6 +70,7 @@ class LayerContext:
     masking: Callable[[Sequence[Mask]], Masking]
     now: Callable[[], datetime]
     preview: Callable[[Statement], Effect] = lambda _: Effect.DENY
+    previewed: Callable[[Statement], Decision] = lambda _: Decision(Effect.DENY, "default-deny")
     preview_each: Callable[[Statement], Callable[[str], Effect]] = lambda _: lambda _resource: Effect.DENY
     asks_about: Callable[[str, Sequence[Action]], bool] = lambda _variable, _actions: True
     spool: Spool | None = None

@@ -3,7 +3,7 @@
 The upgrade is held until the request is permitted, which may take as long as people need: ``kubectl`` sets no limit to
 it. Only then the upstream hears of it, and only once it has agreed the client does. From there on a bridge decodes both
 ends: see ``streams``. A refusal is an ordinary answer. ``kubectl`` then asks once more over SPDY, as it would after a
-refusal by the cluster itself; so where people refused an exec, it is told within the WebSocket.
+refusal by the cluster itself; so what people refused is told within the WebSocket.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from connectors.kubectl.streams.spdy_exec import SpdyExecCodec
 from connectors.kubectl.upstream import AUDIENCE, upstream_headers, upstream_target
 from hoopcli.errors import DeniedError, HoopError, ProtocolError, UpstreamError
 from hoopcli.masking.masker import DETECTORS, about
-from hoopcli.model.decision import Approve, Effect, Json, Mask, Statement, Streaming
+from hoopcli.model.decision import Approve, Decision, Effect, Json, Mask, Statement, Streaming
 from hoopcli.model.outcome import Outcome, Status
-from hoopcli.sansio.commands import Record
+from hoopcli.sansio.commands import Record, SetTimer
 from hoopcli.sansio.events import Deny, Peer, Permit
-from hoopcli.sansio.layer import Steps
+from hoopcli.sansio.layer import NOBODY, Steps
 from hoopcli.spi import LayerContext
 
 #: Subresources of pods that are streams.
@@ -63,6 +63,8 @@ _PORT = re.compile("[1-9][0-9]{0,4}")
 _LAST_PORT = 65535
 _MOST_PORTS = 100
 _LONGEST_REFUSAL = 1 << 20
+#: How long a port-forward that people refused stands, in seconds.
+_REFUSING_SECONDS = 60.0
 #: Fields of the handshake, which each side makes anew.
 _HANDSHAKE = (
     "upgrade",
@@ -104,8 +106,12 @@ def serve(context: LayerContext, exchange: Exchange, asked: Asked) -> Steps[None
     asks_people = context.preview(statement) is Effect.REQUIRE_APPROVAL
     reply = yield from exchange.authorize(statement)
     if isinstance(reply, Deny):
+        message = f"hoop: {reply.message}; {reply.hint}"
         if asks_people and offer.upgrade == WEBSOCKET and asked.info.subresource != _FORWARDS:
-            yield from _told_within(exchange, offer, protocols[0], f"hoop: {reply.message}; {reply.hint}")
+            yield from _told_within(exchange, offer, protocols[0], message)
+            return
+        if asks_people and protocols[0] == PORT_FORWARD_PROTOCOLS[0] and offer.upgrade == WEBSOCKET:
+            yield from _told_in_tunnel(exchange, offer, protocols[0], message)
             return
         raise DeniedError(reply.message, reply.hint)
     stream = _Stream(context, exchange, asked, offer, reply)
@@ -127,6 +133,24 @@ def _told_within(exchange: Exchange, offer: Offer, protocol: str, message: str) 
     codec = ChannelCodec(Side.SERVER, protocol)
     for event in (ErrorStatus.refusal(message), Closed()):
         yield exchange.raw(Peer.CLIENT, codec.send(event))
+
+
+def _told_in_tunnel(exchange: Exchange, offer: Offer, protocol: str, message: str) -> Steps[None]:
+    """Refuse each connection that is made over a port-forward, for a while, so that its client can show why."""
+    yield from exchange.switch(_switching(offer, protocol))
+    bridge = PortForward(
+        client_tunnelled=True, upstream_tunnelled=True, forwards=Forwards(), refuses=lambda _port: message
+    )
+    yield SetTimer(_REFUSING_SECONDS)
+    while (got := (yield from exchange.duplex(NOBODY | {Peer.CLIENT}))) is not None:
+        moved = bridge.from_client(got[1])
+        yield exchange.client.send(moved.to_client)
+        if moved.error is not None:
+            raise moved.error
+        if moved.over:
+            break
+    yield SetTimer(None)
+    yield exchange.client.send(bridge.end(message).to_client)
 
 
 def _switching(offer: Offer, protocol: str) -> Response:
@@ -248,19 +272,32 @@ class _Stream:
     def _refuses(self) -> Refuses:
         """Asks the policy about each port, which the request itself did not name.
 
-        A port that people must agree to passes only where they have agreed to the whole of the stream.
+        A port that people must agree to passes only where as many of the same groups have agreed to the stream.
         """
-        approved = any(isinstance(each, Approve) for each in self._permit.decision.obligations)
-        good = {Effect.ALLOW, Effect.REQUIRE_APPROVAL} if approved else {Effect.ALLOW}
+        agreed = _approval(self._permit.decision)
 
         def refuses(port: int) -> str:
-            effect = self._context.preview(self._asked.statement(ports=[str(port)]))
-            return "" if effect in good else f"hoop: port {port} is not allowed by the policy"
+            decision = self._context.previewed(self._asked.statement(ports=[str(port)]))
+            needed = _approval(decision)
+            asked = decision.effect is Effect.REQUIRE_APPROVAL
+            passes = _covers(agreed, needed) if asked else decision.effect is Effect.ALLOW
+            return "" if passes else f"hoop: port {port} is not allowed by the policy"
 
         return refuses
 
     def _elapsed(self) -> float:
         return (self._context.now() - self._began).total_seconds()
+
+
+def _approval(decision: Decision) -> Approve | None:
+    return next((each for each in decision.obligations if isinstance(each, Approve)), None)
+
+
+def _covers(agreed: Approve | None, needed: Approve | None) -> bool:
+    """Whether people who have agreed to the stream are those who must agree to a port of it."""
+    if agreed is None or needed is None or agreed.count < needed.count:
+        return False
+    return not needed.groups or (bool(agreed.groups) and set(agreed.groups) <= set(needed.groups))
 
 
 def _ports(info: RequestInfo) -> list[int]:

@@ -87,7 +87,11 @@ class Enforcement:
 
     def preview(self, statement: Statement) -> Effect:
         """What the policy makes of a statement. The question is not recorded."""
-        return self._decide(statement)[0].effect
+        return self.previewed(statement).effect
+
+    def previewed(self, statement: Statement) -> Decision:
+        """What the policy would decide, and under which terms. The question is not recorded."""
+        return self._decide(statement)[0]
 
     def preview_each(self, statement: Statement) -> Callable[[str], Effect]:
         """``preview`` of a statement of one verb, asked about many resources one by one."""

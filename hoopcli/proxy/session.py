@@ -152,6 +152,7 @@ class _Host:
             masking=lambda masks: Masking(masks, services.masking_key),
             now=services.now,
             preview=self.enforcement.preview,
+            previewed=self.enforcement.previewed,
             preview_each=self.enforcement.preview_each,
             asks_about=self.enforcement.asks_about,
             spool=self._spool,

@@ -48,6 +48,11 @@ rules:
     verbs: ["k8s:exec"]
     resources: ["default/pods/db-1/exec"]
     approval: {groups: [dba]}
+  - id: its-ports-too
+    effect: require_approval
+    verbs: ["k8s:portforward"]
+    resources: ["default/pods/db-1/portforward"]
+    approval: {groups: [dba]}
   - id: no-ssh
     effect: deny
     verbs: ["k8s:portforward"]
@@ -160,6 +165,22 @@ def test_a_port_that_the_policy_denies_is_not_forwarded(kubectl: Kubectl, hoop: 
         assert b"port 22 is not allowed by the policy" in process.stderr.readline() + process.stderr.readline()
         process.kill()
     assert last(hoop, "k8s:portforward")["facts"]["ports"] == [22]
+
+
+def test_a_refused_forward_is_one_question_and_its_client_is_told(hoop: Session) -> None:
+    """Refused outright, kubectl would ask once more over SPDY."""
+    command = hoop.kubectl(programs()[0]).command("port-forward", "pod/db-1", ":5432")
+    store = hoop.broker.approvals
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        [request] = eventually(lambda: hoop.broker.call(store.pending))
+        hoop.broker.call(lambda: store.answer(request.id, DBA, approve=False, comment="not today"))
+        assert echoed(listening(process), b"") == b""
+        assert process.stderr is not None
+        assert b"not today" in process.stderr.read()
+        assert process.wait(30) == 1
+        assert hoop.broker.call(store.pending) == []
+    asked = [record for record in hoop.broker.ledger.bodies() if record["type"] == "approval.asked"]
+    assert [record["request_id"] for record in asked].count(request.id) == 1
 
 
 def listening(process: subprocess.Popen[bytes]) -> int:

@@ -14,7 +14,7 @@ from connectors.kubectl.facts import facts_of
 from connectors.kubectl.request_info import RequestInfo, request_info
 from connectors.kubectl.streams.handshake import accept_headers, read_offer
 from connectors.kubectl.verbs import actions_of, resource_of
-from hoopcli.model.decision import Decision, Effect, Json, Mask, Obligation, Statement
+from hoopcli.model.decision import Approve, Decision, Effect, Json, Mask, Obligation, Statement
 from hoopcli.model.outcome import Outcome
 from hoopcli.sansio.commands import Authorize, Command, GetCredential, OpenUpstream, Record, SetTimer
 from hoopcli.sansio.events import (
@@ -84,9 +84,10 @@ class Dialogue:
     def __init__(self, *obligations: Obligation, keep: int = 100_000, refused: Sequence[str] = ()) -> None:
         self.clock = Clock()
         self.previewed = Effect.ALLOW
+        self.needed = Approve()
         self._refused = refused
         made = context(scheme="https", base_path="")
-        made = replace(made, now=self.clock, preview=self._preview)
+        made = replace(made, now=self.clock, preview=self._preview, previewed=self._previewed)
         self.permit = Permit("x1", Decision(Effect.ALLOW, "streams", obligations=obligations, keep=keep))
         self.play = Playbook(serve_http(made, Streams(made), Upstream("cluster", 443, None)))
 
@@ -94,6 +95,10 @@ class Dialogue:
         ports = statement.facts["ports"]  # none for the request itself
         assert isinstance(ports, list)
         return Effect.DENY if set(ports) & set(self._refused) else self.previewed
+
+    def _previewed(self, statement: Statement) -> Decision:
+        effect = self._preview(statement)
+        return Decision(effect, "streams", obligations=(self.needed,) * (effect is Effect.REQUIRE_APPROVAL))
 
     def request(
         self, target: str = EXEC, pairs: Sequence[tuple[str, str]] = WEBSOCKET, method: str = "GET"

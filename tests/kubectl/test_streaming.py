@@ -433,6 +433,73 @@ def test_each_port_is_put_to_the_policy(effect: Effect, *, approved: bool, passe
     assert talk.outcome.status is Status.LOST
 
 
+@pytest.mark.parametrize(
+    ("agreed", "needed", "passes"),
+    [
+        (Approve(("dba",)), Approve(("dba",)), True),
+        (Approve(("dba",)), Approve(), True),
+        (Approve(("dba",)), Approve(("dba", "platform")), True),
+        (Approve(("dba", "platform")), Approve(("dba",)), False),
+        (Approve(("platform",)), Approve(("dba",)), False),
+        (Approve(), Approve(("dba",)), False),
+        (Approve(("dba",), count=1), Approve(("dba",), count=2), False),
+        (Approve(("dba",), count=3), Approve(("dba",), count=2), True),
+    ],
+)
+def test_a_port_passes_where_its_own_people_have_agreed(agreed: Approve, needed: Approve, *, passes: bool) -> None:
+    talk = Dialogue(agreed)
+    talk.previewed, talk.needed = Effect.REQUIRE_APPROVAL, needed
+    talk.opened(FORWARD, pairs=TUNNEL)
+    talk.client(WebSocket(Side.CLIENT).send(connection(5432)))
+    assert bool(talk.to_upstream()) is passes
+    assert (b"port 5432 is not allowed" in talk.to_client()) is not passes
+    talk.hangs_up(Peer.UPSTREAM)
+
+
+def connection(port: int) -> bytes:
+    """The frames that open a connection to a port."""
+    frames = FrameWriter()
+    return b"".join(
+        frames.encode(SynStream(number, {"streamtype": kind, "port": str(port), "requestid": "0"}))
+        for number, kind in ((1, "error"), (3, "data"))
+    )
+
+
+def refused_forward() -> Dialogue:
+    talk = Dialogue()
+    talk.previewed = Effect.REQUIRE_APPROVAL
+    assert talk.request(FORWARD, TUNNEL)
+    talk.denied()
+    assert talk.to_client().startswith(b"HTTP/1.1 101 ")
+    assert not talk.play.ended
+    return talk
+
+
+def test_a_forward_that_people_refused_tells_each_connection_so() -> None:
+    talk = refused_forward()
+    talk.client(WebSocket(Side.CLIENT).send(connection(5432)))
+    assert b"hoop: denied by no-exec; ask first" in talk.to_client()
+    assert talk.to_upstream() == b""
+    talk.client(WebSocket(Side.CLIENT).close(1000, ""))
+    assert talk.play.ended
+
+
+def test_a_forward_that_people_refused_does_not_stand_for_ever() -> None:
+    talk = refused_forward()
+    talk.passes(60)
+    assert talk.play.ended
+    with pytest.raises(ProtocolError):
+        refused_forward().client(WebSocket(Side.CLIENT).send(b"no frame at all, of any kind"))
+
+
+def test_a_refused_forward_over_spdy_is_an_ordinary_answer() -> None:
+    talk = Dialogue()
+    talk.previewed = Effect.REQUIRE_APPROVAL
+    talk.request(FORWARD, (*SPDY[:-1], ("X-Stream-Protocol-Version", "portforward.k8s.io")), "POST")
+    talk.denied()
+    assert talk.to_client().startswith(b"HTTP/1.1 403 ")
+
+
 def test_forwarded_bytes_are_counted_and_digested() -> None:
     talk = Dialogue()
     pairs = (*WEBSOCKET[:-1], ("Sec-WebSocket-Protocol", "v4.channel.k8s.io"))
