@@ -57,9 +57,9 @@ class LayerContext:
     context that speaks at most the version it is asked for.
     ``masking`` turns the masks of a decision into a ``Masking``; ``now`` is the clock. ``preview`` says what the
     policy makes of a statement, without recording the question: for what a listing may name, and for what must be known
-    of a request before it is asked about in earnest; ``previewed`` is the whole of that decision, ``preview_each`` says it of one verb on many resources, for one
-    answer: it is not to be kept. ``asks_about`` says whether a condition that sees a variable
-    (``upload``) may decide some actions. ``spool`` holds contents that cannot be passed on as they come.
+    of a request before it is asked about in earnest; ``previewed`` is the whole of that decision; ``preview_each`` says
+    it of one verb on many resources, for one answer: it is not to be kept. ``asks_about`` says whether a condition that
+    sees a variable (``upload``) may decide some actions. ``spool`` holds contents that cannot pass as they come.
     """
 
     session: Session
