@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from connectors.sql.plan import ResultPlan
 from connectors.sql.tds.packet import PacketType, PacketWriter
-from connectors.sql.tds.response import ResponseFilter
+from connectors.sql.tds.response import UNCLASSIFIED, Classification, ResponseFilter
 from connectors.sql.understand import Understood
 from hoopcli.errors import HoopError, ProtocolError
 from hoopcli.model.decision import Limit
@@ -17,6 +17,8 @@ from hoopcli.sansio.events import Permit
 from hoopcli.spi import LayerContext
 
 MEDIA_TYPE = "application/vnd.hoop.tds"
+#: The same with the sensitivity of results in version 1, which is written otherwise.
+MEDIA_TYPE_1 = f"{MEDIA_TYPE};classification=1"
 
 
 class Answer:
@@ -25,13 +27,22 @@ class Answer:
     It is one message. Once ``cancelled`` it ends with the acknowledgement of that, in this message or in one more.
     """
 
-    def __init__(self, context: LayerContext, understood: Understood, permit: Permit, packet_size: int) -> None:
+    def __init__(
+        self,
+        context: LayerContext,
+        understood: Understood,
+        permit: Permit,
+        packet_size: int,
+        classification: Classification = UNCLASSIFIED,
+    ) -> None:
         masking = context.masking(permit.decision.masks)
         limits = [o.rows for o in permit.decision.obligations if isinstance(o, Limit)]
         self._filter = ResponseFilter(
             plan=ResultPlan(masking, understood.batches, understood.catalog),
             row_limit=min(limits, default=None),
+            classification=classification,
         )
+        self._told = classification.told
         self._exchange = permit.exchange
         self._keep = permit.decision.keep
         self._packet_size = packet_size
@@ -121,7 +132,7 @@ class Answer:
             errors=tuple(found.errors),
             kept=b"".join(self._kept),
             kept_all=self._kept_size == self._size,
-            media_type=MEDIA_TYPE,
+            media_type=MEDIA_TYPE_1 if self._told == 1 else MEDIA_TYPE,
         )
 
     @property

@@ -16,23 +16,33 @@ from connectors.sql.tsql.names import Scope, resolve, segment
 from connectors.sql.tsql.outputs import Output, everything
 from hoopcli.masking.patterns import segments
 
-TABLE, VIEW, SYNONYM, HISTORY, COMPUTED = "U", "V", "SN", "H", "C"
+TABLE, VIEW, SYNONYM, HISTORY, COMPUTED, LABEL, LABELLED = "U", "V", "SN", "H", "C", "L", "K"
 _SYSTEM = frozenset({"sys", "information_schema"})
 _PARTS = 3  # of the resource of an object
 _DEEPEST = 16  # views on views
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """How sensitive a column is, as the database says: each empty where it says nothing."""
+
+    label: str = ""
+    information_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One object: ``text`` is the definition of a view, or the name of what a synonym or a history stands for.
 
-    ``schema`` is the schema's name as written; ``computed`` are the definitions of computed columns by their segment.
+    ``schema`` is the schema's name as written; ``computed`` are the definitions of computed columns by their segment,
+    ``labels`` the labels of columns. An entry of kind LABELLED, by the name of the database, says that all are known.
     """
 
     kind: str
     schema: str = "dbo"
     text: str = ""
     computed: Mapping[str, str] | None = None
+    labels: Mapping[str, Label] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,19 @@ class Catalog:
         if found is None:
             found = self._origins[column] = self._origin(column, 0)
         return found
+
+    def labels(self, resource: str) -> Mapping[str, Label] | None:
+        """The labels of an object's own columns by their segment; None if they are not known."""
+        if _of_no_database(resource):
+            return {}
+        database = _database(resource)
+        entries = self._databases.get(database) if database else None
+        if entries is None or database not in entries:
+            return None
+        entry = entries.get(resource)
+        if entry is None:
+            return {}
+        return (entry.labels or {}) if entry.kind else None
 
     def _entry(self, resource: str) -> Entry | None:
         """The object of this name; None for what the catalog does not have, which then is a table or nothing."""
@@ -207,6 +230,12 @@ def _database(resource: str) -> str:
     if len(found) != _PARTS or found[1] in _SYSTEM or found[0] == "tempdb":
         return ""
     return found[0]
+
+
+def _of_no_database(resource: str) -> bool:
+    """Whether an object is the system's own or temporary: such columns have no labels."""
+    found = segments(resource)
+    return len(found) == _PARTS and (found[1] in _SYSTEM or found[0] == "tempdb")
 
 
 def _may_be(output: Output, name: str) -> bool:

@@ -7,8 +7,20 @@ an answer short or leave a transaction open. Its last row counts the objects: an
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from connectors.sql.catalog import COMPUTED, HISTORY, SYNONYM, TABLE, VIEW, Entries, Entry
+from connectors.sql.catalog import (
+    COMPUTED,
+    HISTORY,
+    LABEL,
+    LABELLED,
+    SYNONYM,
+    TABLE,
+    VIEW,
+    Entries,
+    Entry,
+    Label,
+)
 from connectors.sql.tds.collation import LATIN1
 from connectors.sql.tds.headers import Headers
 from connectors.sql.tds.request import Parameter, ProcId, Request, RpcCall, RpcRequest
@@ -23,6 +35,7 @@ ANSWER_LIMIT = 64 << 20
 _NVARCHAR_MAX = TypeInfo(TypeId.NVARCHAR, MAX, collation=LATIN1)
 _OPTIONS = "SET NOCOUNT ON SET ROWCOUNT 0 SET TEXTSIZE 2147483647 SET IMPLICIT_TRANSACTIONS OFF SET XACT_ABORT OFF"
 _COUNT = "#"
+_COUNTED = (TABLE, VIEW, SYNONYM)
 _OBJECTS = "('U', 'V', 'SN')"
 #: Five columns each: the kind, the schema, the name, a column's name, and a definition or another name.
 _QUESTION = f"""{_OPTIONS}
@@ -37,6 +50,16 @@ SELECT 'H', hs.name, h.name, s.name, t.name
 FROM {{db}}sys.tables AS t JOIN {{db}}sys.schemas AS s ON s.schema_id = t.schema_id
 JOIN {{db}}sys.tables AS h ON h.object_id = t.history_table_id
 JOIN {{db}}sys.schemas AS hs ON hs.schema_id = h.schema_id
+IF OBJECT_ID('{{db}}sys.sensitivity_classifications') IS NOT NULL
+AND HAS_PERMS_BY_NAME({{name}}, 'DATABASE', 'VIEW ANY SENSITIVITY CLASSIFICATION') = 1
+BEGIN
+SELECT '{LABEL}', s.name, o.name, c.name, CONCAT(CAST(f.label AS nvarchar(128)), CHAR(10),
+CAST(f.information_type AS nvarchar(128)))
+FROM {{db}}sys.sensitivity_classifications AS f JOIN {{db}}sys.objects AS o ON o.object_id = f.major_id
+JOIN {{db}}sys.columns AS c ON c.object_id = f.major_id AND c.column_id = f.minor_id
+JOIN {{db}}sys.schemas AS s ON s.schema_id = o.schema_id
+SELECT '{LABELLED}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}sys.sensitivity_classifications
+END
 SELECT '{_COUNT}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}sys.objects WHERE type IN {_OBJECTS}"""  # noqa: S608 - the name is delimited
 
 
@@ -46,8 +69,13 @@ def question(database: str, headers: Headers, *, here: bool = False) -> RpcReque
     ``here`` says that it is the session's own, which is not named: its name may differ in case from its segment.
     """
     name = database if database.startswith("[") else f"[{database}]"
-    text = Parameter(_NVARCHAR_MAX, _QUESTION.format(db="" if here else f"{name}."))
+    quoted = "DB_NAME()" if here else "N'" + _bare(name).replace("'", "''") + "'"
+    text = Parameter(_NVARCHAR_MAX, _QUESTION.format(db="" if here else f"{name}.", name=quoted))
     return RpcRequest((RpcCall(proc_id=ProcId.SP_EXECUTESQL, parameters=(text,)),), headers)
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace("]]", "]")
 
 
 def is_question(request: Request) -> bool:
@@ -72,7 +100,7 @@ def read_answer(database: str, payload: bytes) -> Entries | None:
     if not rows or rows[-1][0] != _COUNT or any(len(row) != 5 for row in rows):
         return None
     entries = _entries(database, [[str(value or "") for value in row] for row in rows[:-1]])
-    return entries if str(len(rows) - 1 - sum(row[0] in (COMPUTED, HISTORY) for row in rows)) == rows[-1][4] else None
+    return entries if str(sum(row[0] in _COUNTED for row in rows)) == rows[-1][4] else None
 
 
 def _entries(database: str, rows: Sequence[Sequence[str]]) -> Entries:
@@ -81,11 +109,23 @@ def _entries(database: str, rows: Sequence[Sequence[str]]) -> Entries:
     for kind, schema, name, column, text in rows:
         if kind == COMPUTED:
             computed.setdefault(_resource(database, schema, name), {})[segment(column)] = text
-    found: dict[str, Entry] = {}
+    labels, complete = _labels(database, rows)
+    found: dict[str, Entry] = {database: Entry(LABELLED)} if complete else {}
     for resource, entry in _objects(database, rows, computed):
         twice = resource in found and found[resource].kind != TABLE
         found[resource] = Entry("") if twice or (resource in found and entry.kind != HISTORY) else entry
-    return found
+    return {resource: replace(entry, labels=labels.get(resource)) for resource, entry in found.items()}
+
+
+def _labels(database: str, rows: Sequence[Sequence[str]]) -> tuple[dict[str, dict[str, Label]], bool]:
+    """The labels of columns by resource and segment, and whether that are all of them."""
+    found: dict[str, dict[str, Label]] = {}
+    counted = [text for kind, *_, text in rows if kind == LABELLED]
+    told = [row for row in rows if row[0] == LABEL]
+    for _, schema, name, column, text in told:
+        label, _, information_type = text.partition("\n")
+        found.setdefault(_resource(database, schema, name), {})[segment(column)] = Label(label, information_type)
+    return found, counted == [str(len(told))]
 
 
 def _objects(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from connectors.sql.answer import MEDIA_TYPE
+from connectors.sql.answer import MEDIA_TYPE, MEDIA_TYPE_1
 from connectors.sql.hint import client_hint
 from connectors.sql.layer import sql_layer
 from connectors.sql.tsql.classify import VERBS, Scope
@@ -28,7 +28,7 @@ class SqlConnector:
 
     kind = "sql"
     verbs = VERBS
-    discharges = frozenset({Mask.kind, Limit.kind})
+    discharges = frozenset({Mask.kind, Limit.kind, "labels"})
     alpn = ("tds/8.0",)
 
     def target(self, connection: Connection) -> Target:
@@ -76,6 +76,8 @@ class SqlConnector:
         """Turn a recorded answer into tables, for replay."""
         from connectors.sql.render import render  # noqa: PLC0415 - only replay needs it
 
+        if media_type == MEDIA_TYPE_1:
+            return render(payload, classification=1)
         if media_type != MEDIA_TYPE:
             raise UsageError(f"the SQL connector cannot render {media_type}")
         return render(payload)

@@ -8,9 +8,10 @@ from connectors.sql.accept import Accepted
 from connectors.sql.answer import Answer
 from connectors.sql.catalog_reader import CatalogReader
 from connectors.sql.link import PeerGoneError
-from connectors.sql.replies import attention_acknowledged, error_message
+from connectors.sql.replies import attention_acknowledged, classification_for, error_message
 from connectors.sql.tds.packet import Message, MessageReader, PacketType, PayloadStream, Status, packetize
 from connectors.sql.tds.request import decode_request
+from connectors.sql.tds.response import Classification
 from connectors.sql.tsql.names import Scope
 from connectors.sql.understand import Handles, Understood, scope_after, understand
 from connectors.sql.upstream import LoggedIn
@@ -38,6 +39,7 @@ class Exchanges:
         self._upstream = upstream.link
         self._client_size = client.packet_size
         self._upstream_size = upstream.packet_size
+        self._classification = Classification(upstream.classification, classification_for(client, upstream))
         self._requests = MessageReader(packet_size=client.packet_size)
         self._home = Scope(upstream.database or context.target.options.get("database", "master"))
         self._scope = self._home
@@ -138,7 +140,7 @@ class Exchanges:
         """Forward the very bytes that were authorised, and deliver the answer through the filter."""
         yield self._upstream.send(packetize(message.type, [message.payload], self._upstream_size, message.status))
         self._resets = Status.NORMAL
-        answer = Answer(self._context, understood, permit, self._client_size)
+        answer = Answer(self._context, understood, permit, self._client_size, self._classification)
         stream = PayloadStream()
         while not answer.complete:
             event = yield from receive(BOTH)

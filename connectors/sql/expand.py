@@ -7,13 +7,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from connectors.sql.catalog import Catalog, Origin
+from connectors.sql.tsql.outputs import everything
 from connectors.sql.understand import Understood
+from hoopcli.masking.patterns import segments
 from hoopcli.model.decision import Json
+
+_TEMPORARY = "tempdb."
+_COLUMNS = ("predicates", "equalities", "moves", "written_back")
 
 
 def tables_of(understood: Understood) -> frozenset[str]:
-    """The tables that a request reads or changes, by the names it gives them."""
-    return frozenset(str(table) for batch in understood.batches for table in _texts(batch.facts, "tables"))
+    """The tables that a request reads or changes, by the names it gives them, and those that its columns are of."""
+    batches = understood.batches
+    return frozenset(str(table) for batch in batches for table in _texts(batch.facts, "tables")) | _sources(understood)
+
+
+def _sources(understood: Understood) -> frozenset[str]:
+    """The tables whose columns a request shows or tells of, also of temporary tables that were filled from them."""
+    outputs = everything(tuple(output for batch in understood.batches for output in batch.outputs or ())) or ()
+    told = (column for batch in understood.batches for name in _COLUMNS for column in _texts(batch.facts, name))
+    parents = (".".join(segments(column)[:-1]) for column in (*outputs, *told))
+    return frozenset(parent for parent in parents if parent)
 
 
 def expand(understood: Understood, catalog: Catalog) -> Understood:
@@ -31,9 +45,32 @@ def expand(understood: Understood, catalog: Catalog) -> Understood:
         "moves": sorted(_columns(catalog, _texts(facts, "moves"))),
         "written_back": sorted(_columns(catalog, _texts(facts, "written_back"))),
     }
+    expanded |= _labels(understood, catalog)
     if None in below:
         expanded |= {"unresolved": True, "reads_unknown": True}
     return replace(understood, statement=replace(understood.statement, facts=expanded), catalog=catalog)
+
+
+def _labels(understood: Understood, catalog: Catalog) -> dict[str, Json]:
+    """The facts of sensitivity: which columns have which labels, and of which tables that is known.
+
+    Of temporary tables it is, if it is of what they were filled from.
+    """
+    named = tables_of(understood)
+    below = [catalog.tables(table) for table in named]
+    tables = sorted(named.union(*(found for found in below if found is not None)))
+    told = {table: catalog.labels(table) for table in tables}
+    known = [table for table in tables if told[table] is not None]
+    if None in below or len(known) < len(tables):
+        known = [table for table in known if not table.startswith(_TEMPORARY)]
+    return {
+        "labels_known": list[Json](known),
+        "labels": {
+            f"{table}.{column}": {"label": label.label, "information_type": label.information_type}
+            for table in known
+            for column, label in (told[table] or {}).items()
+        },
+    }
 
 
 def _columns(catalog: Catalog, columns: Iterable[str]) -> frozenset[str]:

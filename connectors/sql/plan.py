@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 from connectors.sql.catalog import Catalog
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.masks import BlockedError
+from connectors.sql.tds.tokens_login import UNLABELLED, Labels
 from connectors.sql.tds.types import Layout
 from connectors.sql.tsql.classify import Batch, Output
 from connectors.sql.tsql.names import segment
@@ -64,16 +65,18 @@ class ResultPlan:
         """Whether a detector may find something in these bytes."""
         return self.masking.suspect(data)
 
-    def columns(self, columns: Sequence[Column]) -> Sequence[FieldMask | None]:
+    def columns(self, columns: Sequence[Column], labels: Sequence[Labels] = ()) -> Sequence[FieldMask | None]:
         """The mask of each column. Raises BlockedError if the result is not what the statement said."""
         if self._outputs == () and self.masking.by_column:
             return [FieldMask(_UNANNOUNCED, self.masking)] * len(columns)
+        self._touched |= any(self.masking.for_field((), *astuple(each)) for each in labels)
         if not self._touched:
             return [None] * len(columns)
+        said = labels or [UNLABELLED] * len(columns)
         origins = self._origins([column.name for column in columns])
         return [
-            self._field(names, plain=plain and column.type.layout not in _CUT_BY_TEXTSIZE)
-            for column, (names, plain) in zip(columns, origins, strict=True)
+            self._field(names, plain=plain and column.type.layout not in _CUT_BY_TEXTSIZE, labels=each)
+            for column, each, (names, plain) in zip(columns, said, origins, strict=True)
         ]
 
     def return_value(self, name: str) -> FieldMask | None:
@@ -102,12 +105,12 @@ class ResultPlan:
         """A table with all that it stands on, as far as that is known."""
         return (self._catalog and self._catalog.tables(table)) or (table,)
 
-    def _field(self, names: Iterable[str], plain: bool) -> FieldMask | None:
+    def _field(self, names: Iterable[str], plain: bool, labels: Labels = UNLABELLED) -> FieldMask | None:
         if self._catalog is not None:
             origins = [self._catalog.origin(name) for name in names]
             plain = plain and all(origin.plain for origin in origins)
             names = frozenset[str]().union(*(origin.columns for origin in origins))
-        mask = self.masking.for_field(names)
+        mask = self.masking.for_field(names, labels.labels, labels.information_types)
         if mask is None:
             return None
         if not plain and mask.method.name in _TELLING:  # of an expression, each time of another part

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from connectors.sql.tds.buffer import TruncatedError
 from connectors.sql.tds.colmetadata import Column
+from connectors.sql.tds.features import CLASSIFICATION_VERSION
 from connectors.sql.tds.temporal import DateTime2, DateTimeOffset, Time
 from connectors.sql.tds.tokens import Done, DoneStatus, ReturnStatus, ServerMessage, TokenType
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
@@ -26,11 +27,14 @@ _SCALED = (TypeId.TIMEN, TypeId.DATETIME2N, TypeId.DATETIMEOFFSETN)
 _MANY_DIGITS = 1 << 53  # integers beyond it lose digits in many readers of JSON
 
 
-def render(payload: bytes) -> Iterator[Table]:
-    """Decode a delivered response, perhaps cut off anywhere, into one table a result; all else becomes notes."""
+def render(payload: bytes, classification: int = CLASSIFICATION_VERSION) -> Iterator[Table]:
+    """Decode a delivered response, perhaps cut off anywhere, into one table a result; all else becomes notes.
+
+    ``classification`` is the version in which the client was told of sensitivity.
+    """
     page = _Page()
     try:
-        for token in read_tokens(payload):
+        for token in read_tokens(payload, classification):
             yield from page.take(token)
     except TruncatedError:
         yield page.finished(CUT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from connectors.sql.accept import Accepted
+from connectors.sql.tds.features import FeatureId, decode_classification, encode_classification_ack
 from connectors.sql.tds.tokens import Done, DoneStatus, ServerMessage, TokenType
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
 from connectors.sql.tds.tokens_login import FeatureExtAck, LoginAck
@@ -36,15 +37,23 @@ def login_answer(client: Accepted, upstream: LoggedIn) -> bytes:
     shown = [token for token in map(_shown, upstream.tokens) if token is not None]
     size = EnvChange(EnvType.PACKET_SIZE, str(client.packet_size), str(client.login.packet_size or client.packet_size))
     ack = LoginAck(upstream.ack.program, upstream.ack.version, client.login.tds_version)
-    granted = tuple(
+    granted: tuple[tuple[int, bytes], ...] = tuple(
         feature
         for token in upstream.tokens
         if isinstance(token, FeatureExtAck)
         for feature in token.features
         if feature[0] in asked
     )
+    if version := classification_for(client, upstream):
+        granted += ((FeatureId.DATACLASSIFICATION, encode_classification_ack(version)),)
     extension = [FeatureExtAck(granted)] if granted else []
     return b"".join(token.encode() for token in (*shown, size, ack, *extension, Done()))
+
+
+def classification_for(client: Accepted, upstream: LoggedIn) -> int:
+    """The version in which a client is told of the sensitivity of results; 0 if it did not ask, or nobody knows."""
+    asked = [decode_classification(f) for f in client.login.features if f.id == FeatureId.DATACLASSIFICATION]
+    return min(*asked, upstream.classification) if asked else 0
 
 
 def _shown(token: Token) -> EnvChange | ServerMessage | None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 
 from connectors.sql.accept import Accepted
 from connectors.sql.link import STRICT_TLS, WRAPPED_TLS, Link, PeerGoneError
-from connectors.sql.tds.features import Feature, FeatureId, FedAuth, FedAuthLibrary
+from connectors.sql.tds.features import (
+    Feature,
+    FeatureId,
+    FedAuth,
+    FedAuthLibrary,
+    decode_classification_ack,
+    encode_classification,
+)
 from connectors.sql.tds.login import (
     TDS_7_4,
     TDS_8_0,
@@ -29,7 +36,7 @@ from connectors.sql.tds.packet import (
 from connectors.sql.tds.prelogin import Encrypted, Encryption, Prelogin, decode_prelogin, encode_prelogin, settle
 from connectors.sql.tds.tokens import ServerMessage, TokenType
 from connectors.sql.tds.tokens_env import EnvChange, EnvType, Routing
-from connectors.sql.tds.tokens_login import LoginAck
+from connectors.sql.tds.tokens_login import FeatureExtAck, LoginAck
 from connectors.sql.tds.tokenstream import Token, read_tokens
 from hoopcli.errors import ProtocolError
 from hoopcli.sansio.commands import GetCredential, OpenUpstream, SetTimer
@@ -77,13 +84,17 @@ class UpstreamRefusedError(ProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """An upstream that let the broker in, and what it said: ``database``, its acknowledgement, the features it has."""
+    """An upstream that let the broker in, and what it said: ``database``, its acknowledgement, the features it has.
+
+    ``classification`` is the version in which it sends the sensitivity of results, 0 if it does not.
+    """
 
     link: Link
     packet_size: int
     database: str
     ack: LoginAck
     tokens: tuple[Token, ...]
+    classification: int = 0
 
 
 def log_in(context: LayerContext, client: Accepted) -> Steps[LoggedIn]:
@@ -198,6 +209,7 @@ def _login7(context: LayerContext, client: Accepted, credential: Credential, hos
     """The broker's own login. It carries over what decides how the client's statements are understood."""
     asked = client.login
     features = [Feature(f.id, f.data) for f in asked.features if f.id in PASSED_ON]
+    features.append(encode_classification())
     if credential.kind == "token":
         fedauth = FedAuth(
             FedAuthLibrary.SECURITY_TOKEN,
@@ -252,7 +264,17 @@ def _judge(link: Link, tokens: tuple[Token, ...], credential: Credential) -> Log
         str(changes.get(EnvType.DATABASE, "")),
         ack,
         tokens,
+        _classification(tokens),
     )
+
+
+def _classification(tokens: Sequence[Token]) -> int:
+    granted = dict(pair for token in tokens if isinstance(token, FeatureExtAck) for pair in token.features)
+    data = granted.get(FeatureId.DATACLASSIFICATION)
+    try:
+        return 0 if data is None else decode_classification_ack(data)
+    except ProtocolError as error:
+        raise UpstreamRefusedError(f"the upstream's answer to the login cannot be read: {error.message}") from error
 
 
 def _without(secret: str, token: Token) -> Token:

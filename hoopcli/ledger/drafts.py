@@ -185,6 +185,7 @@ def _obligation(obligation: Obligation) -> Json:
                 "fields": list(obligation.fields),
                 "columns": list(obligation.columns),
                 "labels": list(obligation.labels),
+                **({"information_types": list(obligation.information_types)} if obligation.information_types else {}),
                 "detectors": list(obligation.detectors),
                 "method": {"name": obligation.method.name, "count": obligation.method.count},
                 "resources": list(obligation.resources),

@@ -34,7 +34,7 @@ class _Plan:
 
     def __init__(self, masks: tuple[Mask, ...]) -> None:
         self.strictest_first = tuple(sorted(masks, key=lambda mask: strictness(mask.method)))
-        self.by_column = tuple(mask for mask in self.strictest_first if mask.fields or mask.columns or mask.labels)
+        self.by_column = tuple(mask for mask in self.strictest_first if mask.fields or mask.columns or mask.by_label)
         self.watches = tuple(self._watches())
         self.gates = tuple(dict.fromkeys((watch.detector.quick, watch.detector.folds) for watch in self.watches))
 
@@ -77,14 +77,16 @@ class Masking:
         """The masks that name fields, columns or labels, strictest first."""
         return self._plan.by_column
 
-    def for_field(self, names: Iterable[str], labels: Iterable[str] = ()) -> Mask | None:
-        """The strictest mask that covers a column by any of its names or labels, None if none does.
+    def for_field(
+        self, names: Iterable[str], labels: Iterable[str] = (), information_types: Iterable[str] = ()
+    ) -> Mask | None:
+        """The strictest mask that covers a column by any of its names, labels or information types, None if none does.
 
         A name is dotted and as fully qualified as is known (``shop.dbo.customers.ssn``); a segment ``*`` is one that
         is not known. Where name or pattern is the shorter, they match if they do as far as both go.
         """
-        names, labels = tuple(names), tuple(labels)
-        return next((mask for mask in self._plan.by_column if _covers(mask, names, labels)), None)
+        names, labels, types = tuple(names), tuple(labels), tuple(information_types)
+        return next((m for m in self._plan.by_column if _covers(m, names) or _labelled(m, names, labels, types)), None)
 
     def could_match(self, resource: str) -> bool:
         """Whether some column of a table (``*``: of any) could be masked by its name or label. Errs on True."""
@@ -171,22 +173,37 @@ def about(masks: Iterable[Mask], resource: str) -> tuple[Mask, ...]:
 
 def could_mask(masks: Iterable[Mask], resource: str) -> bool:
     """Whether some column of a table (``*``: of any) could be masked by its name or label. Errs on True."""
-    return any(mask.labels or _covers(mask, (f"{resource}.*",), ()) for mask in masks)
+    return any(could_be_labelled(mask, resource) or _covers(mask, (f"{resource}.*",)) for mask in masks)
 
 
 def names_column(mask: Mask, name: str) -> bool:
     """Whether a mask covers a column of this qualified name (``*`` for a part that is not known). Errs on True."""
-    return bool(mask.labels) or _covers(mask, (name,), ())
+    return could_be_labelled(mask, _parent(name)) or _covers(mask, (name,))
 
 
-def _covers(mask: Mask, names: Sequence[str], labels: Sequence[str]) -> bool:
-    if any(text_matcher(pattern)(label) for pattern in mask.labels for label in labels):
-        return True
+def could_be_labelled(mask: Mask, resource: str) -> bool:
+    """Whether a column of a table may have a label of the mask, that is not among its fields. Errs on True."""
+    return mask.by_label and resource not in mask.located and _about(mask, resource)
+
+
+def _labelled(mask: Mask, names: Sequence[str], labels: Sequence[str], information_types: Sequence[str]) -> bool:
+    """Whether a column has a label of the mask, and may be of a resource that the mask is about."""
+    found = any(text_matcher(pattern)(label) for pattern in mask.labels for label in labels) or any(
+        text_matcher(pattern)(kind) for pattern in mask.information_types for kind in information_types
+    )
+    return found and (not names or any(_about(mask, _parent(name)) for name in names))
+
+
+def _covers(mask: Mask, names: Sequence[str]) -> bool:
     patterns = (*mask.fields, *(column for column in mask.columns if not column.startswith(JSON_PATH)))
-    return any(field_matches(pattern, name) and _comes_from(mask, name) for pattern in patterns for name in names)
+    return any(field_matches(pattern, name) and _about(mask, _parent(name)) for pattern in patterns for name in names)
 
 
-def _comes_from(mask: Mask, name: str) -> bool:
-    """Whether a column is of a resource that the mask is about. Errs on True."""
-    parent = ".".join(segments(name)[:-1])
-    return not mask.resources or any(field_matches(pattern, parent) for pattern in mask.resources)
+def _about(mask: Mask, resource: str) -> bool:
+    """Whether a mask is about a resource, whose name may be known in part. Errs on True."""
+    return not mask.resources or any(field_matches(pattern, resource) for pattern in mask.resources)
+
+
+def _parent(name: str) -> str:
+    """What a column is of; empty where that is not known."""
+    return ".".join(segments(name)[:-1])

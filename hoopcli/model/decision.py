@@ -60,8 +60,9 @@ class Mask:
     """Obligation: values of these fields, labels or shapes leave masked.
 
     ``fields`` are patterns such as ``*.dbo.customers.ssn``, ``columns`` names of columns or keys wherever they stand
-    (``ssn``) or JSON paths (``$.customer.email``), ``labels`` match the source's own sensitivity labels, ``detectors``
-    name shapes of values. ``resources`` narrow a mask to what comes from there; without them it holds everywhere.
+    (``ssn``) or JSON paths (``$.customer.email``), ``labels`` and ``information_types`` match what the source itself
+    says of its columns, ``detectors`` name shapes of values. ``resources`` narrow a mask to what comes from there;
+    without them it holds everywhere. ``located`` are tables whose columns of such labels are all among ``fields``.
     """
 
     kind: ClassVar[str] = "mask"
@@ -72,6 +73,13 @@ class Mask:
     method: Method = field(default_factory=Method)
     columns: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    information_types: tuple[str, ...] = ()
+    located: tuple[str, ...] = ()
+
+    @property
+    def by_label(self) -> bool:
+        """Whether it goes by what the source itself says of its columns."""
+        return bool(self.labels or self.information_types)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from hoopcli.policy.conditions import Condition, ConditionError, context
 from hoopcli.policy.document import Policy
 from hoopcli.policy.explain import Explanation, verdicts
 from hoopcli.policy.inference import predicates, refusal
+from hoopcli.policy.labels import located, unlocated
 from hoopcli.policy.matching import (
     Pair,
     connection_matches,
@@ -50,6 +51,8 @@ from hoopcli.policy.schema import Approval
 _CACHE = 4096
 _LONGEST_CACHED = 512
 _UNRESOLVED = "masks hold for what it may read, and which columns its result comes from cannot be told"
+_PLAINLY = "; name columns and tables in plain SELECTs"
+_UNLABELLED = "masks go by sensitivity labels, and those of a table that it names are not known"
 # What is there was copied from tables that this statement does not name.
 _SCRATCH = "tempdb."
 _COPIED = "it puts values that may be masked where a later statement reads them under another name; read them instead"
@@ -188,23 +191,23 @@ class Engine:
         asking = [n for n in sorted(permits) if self._rules[n].effect == Effect.REQUIRE_APPROVAL.value]
         defaults = self.policy.document.defaults
         terms = [self._rules[n].approval or defaults.approval for n in asking]
-        masks = self.masks_for(request.principal, request.connection)
+        masks = located(self.masks_for(request.principal, request.connection), request.statement.facts)
         chosen = asking[0] if asking else min(permits)
         name = self._rules[chosen].id
         reason = self._because(request, chosen, permits[chosen], "leaves to people" if asking else "allows")
-        if self._may_leak(request.statement.facts, masks):
+        if leak := self._leak(request.statement.facts, masks):
             match self.policy.document.on_unresolved:
                 case "deny":
-                    return self._deny("unresolved-lineage", _UNRESOLVED + "; name columns and tables in plain SELECTs")
+                    return self._deny("unresolved-lineage", leak + (_PLAINLY if leak == _UNRESOLVED else ""))
                 case "approve":
                     terms.append(defaults.approval)
                     name = name if asking else "unresolved-lineage"
-                    reason += f"; people must agree, as {_UNRESOLVED}"
+                    reason += f"; people must agree, as {leak}"
                 case "mask_all" if request.statement.facts.get("copies", False) is not False:
                     return self._deny("unresolved-lineage", _COPIED)
                 case "mask_all":
                     masks = (*masks, _EVERYTHING)
-                    reason += f"; its whole result is masked, as {_UNRESOLVED}"
+                    reason += f"; its whole result is masked, as {leak}"
         if masks and request.statement.facts.get("opaque", False) is not False:
             match self.policy.document.on_opaque:
                 case "deny":
@@ -250,14 +253,15 @@ class Engine:
         found = dict.fromkeys(name for n in sorted(permits) for name in self._rules[n].show_secrets or ())
         return (ShowSecrets(tuple(found)),) if found else ()
 
-    def _may_leak(self, facts: Mapping[str, Json], masks: Sequence[Mask]) -> bool:
-        """Whether masked columns may come out of a statement whose lineage is not resolved."""
+    def _leak(self, facts: Mapping[str, Json], masks: Sequence[Mask]) -> str:
+        """Why masked columns may come out of a statement: its lineage, or its tables' labels, are not known."""
         if facts.get("unresolved", False) is False:
-            return False
+            return _UNLABELLED if unlocated(masks, facts) else ""
         tables = facts.get("tables")
         if facts.get("reads_unknown", False) is not False or not isinstance(tables, list | tuple):
             tables = ("*",)
-        return any(could_mask(masks, "*" if str(table).startswith(_SCRATCH) else str(table)) for table in tables)
+        named = ("*" if str(table).startswith(_SCRATCH) else str(table) for table in tables)
+        return _UNRESOLVED if any(could_mask(masks, table) for table in named) else ""
 
     def _holds(self, n: int, request: _Request) -> bool:
         """Whether the condition of a rule holds; one that fails holds for a rule that does not allow."""

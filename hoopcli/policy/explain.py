@@ -108,6 +108,7 @@ def _mask_verdict(mask: MaskRule, principal: Principal, connection: Connection) 
         *(mask.fields or ()),
         *(f"column {name}" for name in mask.columns or ()),
         *(f"label {label}" for label in mask.labels or ()),
+        *(f"information type {kind}" for kind in mask.information_types or ()),
         *(mask.detectors or ()),
     ]
     return Verdict(mask.id, "mask", matched=True, why=f"it masks {_listed(what)}{_predicates(mask, principal)}")
@@ -115,7 +116,7 @@ def _mask_verdict(mask: MaskRule, principal: Principal, connection: Connection) 
 
 def _predicates(mask: MaskRule, principal: Principal) -> str:
     """What may be compared, for masks of columns; the values that detectors find are not known beforehand."""
-    if not (mask.fields or mask.columns or mask.labels):
+    if not (mask.fields or mask.columns or mask.labels or mask.information_types):
         return ""
     return f"; predicates: {predicates(mask, principal)}"
 

@@ -188,11 +188,11 @@ HowMasked = Annotated[Literal["redact", "hash", "null"] | KeepFirst | KeepLast |
 
 
 class MaskRule(_Model):
-    """Which values are masked, how, and for whom. Any of fields, columns, labels and detectors is enough to mask one.
+    """Which values are masked, how, and for whom.
 
-    Resources narrow a mask to what comes from there. Predicates say whether statements may compare, sort, group or
-    compute by what is masked: equality is one comparison with a given value. Left out, it is equality for humans and
-    deny for agents and workloads.
+    Any of fields, columns, labels, information types and detectors is enough to mask one. Resources narrow a mask to
+    what comes from there. Predicates say whether statements may compare, sort, group or compute by what is masked:
+    equality is one comparison with a given value. Left out, it is equality for humans, deny for agents and workloads.
     """
 
     id: Id
@@ -200,6 +200,7 @@ class MaskRule(_Model):
     fields: Texts | None = None
     columns: Columns | None = None
     labels: Texts | None = None
+    information_types: Texts | None = None
     detectors: Annotated[tuple[Annotated[str, AfterValidator(_detector)], ...], Field(min_length=1)] | None = None
     method: HowMasked = "redact"
     resources: Texts | None = None
@@ -210,8 +211,9 @@ class MaskRule(_Model):
 
     @model_validator(mode="after")
     def _says_what(self) -> Self:
-        if self.fields is None and self.columns is None and self.labels is None and self.detectors is None:
-            raise ValueError("a mask names fields, columns, labels or detectors")
+        said = (self.fields, self.columns, self.labels, self.information_types, self.detectors)
+        if all(each is None for each in said):
+            raise ValueError("a mask names fields, columns, labels, information_types or detectors")
         return self
 
     def mask(self) -> Mask:
@@ -231,6 +233,7 @@ class MaskRule(_Model):
             method,
             self.columns or (),
             self.resources or (),
+            self.information_types or (),
         )
 
 

@@ -247,7 +247,7 @@ def _sentence(decision: Decision) -> str:
 
 def _kinds(obligation: Obligation) -> set[str]:
     """What has to be carried out; masks by the source's own labels ask for more than masks by name or shape."""
-    return {obligation.kind, LABELS} if isinstance(obligation, Mask) and obligation.labels else {obligation.kind}
+    return {obligation.kind, LABELS} if isinstance(obligation, Mask) and obligation.by_label else {obligation.kind}
 
 
 def _refusal(rule: str, reason: str) -> Decision:

@@ -22,6 +22,7 @@ from connectors.sql.tds.packet import Message, MessageReader, PacketType, packet
 from connectors.sql.tds.prelogin import Encryption, Prelogin, decode_prelogin, encode_prelogin
 from connectors.sql.tds.tokens import Done, ServerMessage, TokenType
 from connectors.sql.tds.tokens_login import FeatureExtAck, LoginAck
+from connectors.sql.tds.tokenstream import Token
 from hoopcli.errors import ProtocolError
 from hoopcli.sansio.commands import Command, GetCredential, OpenUpstream
 from hoopcli.sansio.events import CredentialGranted, DataReceived, Peer, UpstreamOpened
@@ -177,7 +178,10 @@ def test_who_the_client_says_it_is_stays_with_the_broker() -> None:
     assert (own.user_name, own.password, own.tds_version) == (OURS.user, OURS.secret, TDS_7_4)
 
 
-@pytest.mark.parametrize("feature", [f for f in FeatureId if f is not FeatureId.UTF8_SUPPORT] + [0x77])
+SPOKEN = {FeatureId.UTF8_SUPPORT, FeatureId.DATACLASSIFICATION}
+
+
+@pytest.mark.parametrize("feature", [f for f in FeatureId if f not in SPOKEN] + [0x77])
 def test_a_feature_is_not_asked_of_the_upstream_and_not_granted_if_it_offers_it(feature: int) -> None:
     """Session recovery would replay state that nobody authorised; others change how answers are to be read."""
     visitor = greeted()
@@ -187,11 +191,54 @@ def test_a_feature_is_not_asked_of_the_upstream_and_not_granted_if_it_offers_it(
     visitor.play.hear(UpstreamOpened())
     commands = visitor.play.hear(upstream(encode_prelogin(Prelogin(encryption=Encryption.NOT_SUP))))
     own = decode_login7(last_message(commands, Peer.UPSTREAM).payload)
-    assert [f.id for f in own.features] == [FeatureId.UTF8_SUPPORT]
+    assert [f.id for f in own.features] == [FeatureId.UTF8_SUPPORT, FeatureId.DATACLASSIFICATION]
     offered = FeatureExtAck(((feature, b"\x01"), (int(FeatureId.UTF8_SUPPORT), b"\x01"))).encode()
     said = tokens(visitor.play.hear(upstream(ACK + offered + Done().encode())))
     [granted] = [t for t in said if isinstance(t, FeatureExtAck)]
     assert granted.features == ((FeatureId.UTF8_SUPPORT, b"\x01"),)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "granted"),
+    [
+        (b"", b"\x02\x01", None),
+        (b"\x00", b"\x02\x01", None),
+        (b"\x01", b"\x02\x01", b"\x01\x01"),
+        (b"\x02", b"\x02\x01", b"\x02\x01"),
+        (b"\x02", b"\x01\x01", b"\x01\x01"),
+        (b"\x09", b"\x02\x01", b"\x02\x01"),
+        (b"\x02", b"\x02\x00", None),
+        (b"\x02", None, None),
+        (None, b"\x02\x01", None),
+        (b"\x02\x02", b"\x02\x01", None),
+    ],
+)
+def test_the_sensitivity_of_results_is_asked_for_and_granted_to_who_asks(
+    asked: bytes | None, answered: bytes | None, granted: bytes | None
+) -> None:
+    said = logged_in_with(asked, answered)
+    extensions = [t.features for t in said if isinstance(t, FeatureExtAck)]
+    assert extensions == ([] if granted is None else [((FeatureId.DATACLASSIFICATION, granted),)])
+
+
+@pytest.mark.parametrize("answered", [b"", b"\x02", b"\x00\x01", b"\x03\x01", b"\x02\x02", b"\x02\x01\x00"])
+def test_an_upstream_that_agrees_to_what_nobody_asked_for_is_left(answered: bytes) -> None:
+    [error] = [t for t in logged_in_with(b"\x02", answered) if isinstance(t, ServerMessage)]
+    assert "DATACLASSIFICATION" in error.text
+
+
+def logged_in_with(asked: bytes | None, answered: bytes | None) -> list[Token]:
+    """What a client hears that asks for the sensitivity of results in this way, of an upstream that answers so."""
+    visitor = greeted()
+    features = () if asked is None else (Feature(FeatureId.DATACLASSIFICATION, asked),)
+    visitor.say(PacketType.LOGIN7, login(features=features))
+    visitor.play.hear(CredentialGranted(OURS))
+    visitor.play.hear(UpstreamOpened())
+    commands = visitor.play.hear(upstream(encode_prelogin(Prelogin(encryption=Encryption.NOT_SUP))))
+    own = decode_login7(last_message(commands, Peer.UPSTREAM).payload)
+    assert own.features == (Feature(FeatureId.DATACLASSIFICATION, b"\x02"),)
+    answer = b"" if answered is None else FeatureExtAck(((FeatureId.DATACLASSIFICATION, answered),)).encode()
+    return tokens(visitor.play.hear(upstream(ACK + answer + Done().encode())))
 
 
 @pytest.mark.parametrize("let_in", [True, False])

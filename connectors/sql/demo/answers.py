@@ -35,10 +35,11 @@ Piece = bytes | Pause
 class Answers:
     """Answers the requests of one connection, a piece of the token stream at a time."""
 
-    def __init__(self, session: Session, procedures: Procedures) -> None:
+    def __init__(self, session: Session, procedures: Procedures, classification: int = 0) -> None:
         self._session = session
         self._procedures = procedures
         self._bulk = ""
+        self._classification = classification
         self._columns: tuple[Column, ...] = ()
 
     def to(self, request: Request, *, reset: bool = False) -> Iterator[Piece]:
@@ -107,9 +108,11 @@ class Answers:
     def _tokens(self, result: Result) -> Iterator[Piece]:
         """The tokens of a result that no DONE stands for. Raises SqlError for a value that its column cannot hold."""
         match result:
-            case Columns(columns):
+            case Columns(columns, said):
                 self._columns = tuple(columns)
                 yield write_columns(self._columns)
+                if said is not None and self._classification:
+                    yield (said if self._classification > 1 else said.unranked()).encode()
             case Batch(rows):
                 for start in range(0, len(rows), _ROWS_A_PIECE):
                     try:

@@ -42,6 +42,8 @@ CREATE MACRO dbo.quotename(name) AS '[' || replace(name, ']', ']]') || ']';
 CREATE VIEW sys.columns AS SELECT o.object_id, c.COLUMN_NAME AS name, c.ORDINAL_POSITION AS column_id, t.system_type_id,
     c.IS_NULLABLE = 'YES' AS is_nullable, false AS is_identity, false AS is_computed
     FROM sys.is_columns c JOIN sys.objects o ON o.name = c.TABLE_NAME LEFT JOIN sys.types t ON t.name = c.DATA_TYPE;
+CREATE TABLE sys.sensitivity_classifications (class INTEGER, major_id INTEGER, minor_id INTEGER, label VARCHAR,
+    label_id VARCHAR, information_type VARCHAR, information_type_id VARCHAR, rank INTEGER);
 CREATE VIEW sys.all_columns AS SELECT * FROM sys.columns;
 CREATE VIEW sys.schemas AS SELECT 'dbo' AS name, 1 AS schema_id;
 CREATE VIEW sys.databases AS SELECT * FROM (VALUES ('master', 1), ('tempdb', 2), ('shop', 5)) AS d(name, database_id);

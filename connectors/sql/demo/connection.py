@@ -36,6 +36,7 @@ class Connection:
         writer: asyncio.StreamWriter,
         packet_size: int,
         spid: int,
+        classification: int = 0,
     ) -> None:
         self._options = server.options
         self._seen = server.seen
@@ -44,13 +45,14 @@ class Connection:
         self._writer = writer
         self._size = packet_size
         self._spid = spid
+        self._classification = classification
         self._messages = MessageReader(packet_size=max(packet_size, 4096))
         self._next: asyncio.Task[Message | None] | None = None
 
     async def serve(self, engine: Engine, canned: Canned) -> None:
         """Answer requests until the client leaves."""
         session = Session(engine, self._options.user, self._spid)
-        answers = Answers(session, Procedures(session))
+        answers = Answers(session, Procedures(session), self._classification)
         try:
             while (message := await self._message()) is not None:
                 await self._answer(message, session, answers, canned)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from connectors.sql.demo import shop
+from connectors.sql.demo import classification, shop
 from connectors.sql.demo.adapt import Names, Variable, literal
 from connectors.sql.demo.catalog import GLOBALS, PROPERTIES, VIEWS
 from connectors.sql.demo.errors import sql_error
@@ -20,17 +20,22 @@ from connectors.sql.demo.translate import Translated, translate
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.tokens import ServerMessage
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
+from connectors.sql.tds.tokens_login import DataClassification
 
 T = TypeVar("T")
 Variables = MutableMapping[str, Variable]
 _BATCH = 1000
+_ALL_COLUMNS = "SELECT lower(TABLE_NAME), lower(COLUMN_NAME), DATA_TYPE FROM sys.is_columns"
+_ALL_VIEWS = "SELECT lower(view_name), sql FROM duckdb_views() WHERE schema_name = 'dbo'"
+_COLUMN = """SELECT c.object_id, c.column_id FROM sys.columns c JOIN sys.objects o USING (object_id)
+    WHERE lower(o.name) = ? AND lower(c.name) = ?"""
 DATABASES = {"shop": 5, "master": 1, "tempdb": 2}
 
 
 class Engine:
     """One database with the shop in it, and the procedures that were created; shared by all connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, classified_catalog: bool = True) -> None:
         self._root = duckdb.connect()
         self._root.execute("ATTACH ':memory:' AS shop; USE shop; SET integer_division = true;")
         self._root.execute(shop.SCHEMA)
@@ -41,12 +46,30 @@ class Engine:
         created = (node for node in parse(shop.PROCEDURE) if isinstance(node, Define))
         self.procedures = {bare_name(procedure.name): procedure for procedure in created}
         self.descriptors = count(1)
+        self.classified: dict[classification.Column, classification.Classified] = {}
+        self.classified_catalog = classified_catalog
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the database."""
         cursor = self._root.cursor()
         cursor.execute("USE shop.dbo; SET TimeZone = 'UTC'; SET integer_division = true;")
         return cursor
+
+    def classify(self, text: str, cursor: duckdb.DuckDBPyConnection) -> None:
+        """ADD or DROP SENSITIVITY CLASSIFICATION. Raises SqlError."""
+        columns, said = classification.read(text)
+        for table, name in columns:
+            ids = cursor.execute(_COLUMN, [table, name]).fetchone()
+            if ids is None:
+                raise SqlError(15151, f"Cannot find the column '{name}', because it does not exist.")
+            cursor.execute("DELETE FROM sys.sensitivity_classifications WHERE major_id = ? AND minor_id = ?", ids)
+            self.classified.pop((table, name), None)
+            if said is not None:
+                words = [*(said.label or (None, None)), *(said.information_type or (None, None)), said.rank]
+                cursor.execute(
+                    "INSERT INTO sys.sensitivity_classifications VALUES (1, ?, ?, ?, ?, ?, ?, ?)", [*ids, *words]
+                )
+                self.classified[table, name] = said
 
     def close(self) -> None:
         """Forget the database."""
@@ -82,6 +105,7 @@ class Session:
             "has_dbaccess": lambda name: int(name.lower() in DATABASES),
             "serverproperty": lambda name: PROPERTIES.get(name.lower()),
             "object_id": self._object_id,
+            "has_perms_by_name": lambda *_: int(engine.classified_catalog),
             "scope_identity": lambda: None,
             "xact_state": lambda: int(self.transactions > 0),
             "error_message": lambda: self.caught and self.caught.text,
@@ -101,7 +125,7 @@ class Session:
         if statement.assigns:
             self._assign(statement, done, variables)
         elif statement.returns_rows:
-            yield from self._results(statement, done)
+            yield from self._results(statement, done, text)
         else:
             self._rows = int(self._fetch(done)[0][0]) if statement.command else 0
             yield Affected(self._rows if statement.command and self.counting else None, statement.command)
@@ -181,17 +205,31 @@ class Session:
         """Roll back and forget."""
         self._duck.close()
 
-    def _results(self, statement: Translated, done: duckdb.DuckDBPyConnection) -> Iterator[Result]:
+    def _results(self, statement: Translated, done: duckdb.DuckDBPyConnection, text: str) -> Iterator[Result]:
         described = [(str(name), str(kind)) for name, kind, *_ in done.description or []]
         names = statement.columns or [name for name, _ in described]
         rows = [] if self.describing else self._fetch(done)
-        yield Columns(_columns(names, [kind for _, kind in described], rows))
+        yield Columns(_columns(names, [kind for _, kind in described], rows), self._classification(text, len(names)))
         self._rows = 0
         while rows:
             self._rows += len(rows)
             yield Batch(rows)
             rows = self._fetch(done)
         yield Affected(self._rows if self.counting else None, statement.command)
+
+    def classify(self, text: str) -> None:
+        """ADD or DROP SENSITIVITY CLASSIFICATION. Raises SqlError."""
+        self._guarded(lambda: self.engine.classify(text, self._duck))
+
+    def _classification(self, text: str, width: int) -> DataClassification | None:
+        """What is said of the columns of a query."""
+        if not self.engine.classified:
+            return None
+        tables: dict[str, dict[str, str]] = {}
+        for table, name, kind in self._fetch(self._execute(_ALL_COLUMNS)):
+            tables.setdefault(table, {})[name] = kind
+        views = dict(self._fetch(self._execute(_ALL_VIEWS)))
+        return classification.of_result(text, width, self.engine.classified, tables, views)
 
     def _assign(self, statement: Translated, done: duckdb.DuckDBPyConnection, variables: Variables) -> None:
         """Each variable takes its column's value in the last row, and keeps its own where there is none."""
@@ -219,6 +257,8 @@ class Session:
         if bare.startswith("#"):
             bare, asked = f"tmp_{bare[1:]}", "SELECT table_oid FROM duckdb_tables() WHERE table_name = ?"
         found = self._fetch(self._execute(asked, [bare]))
+        if not found and bare == "sensitivity_classifications" and self.engine.classified_catalog:
+            return 1
         return int(found[0][0]) if found else None
 
     def _execute(self, text: str, values: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:

@@ -12,6 +12,7 @@ from connectors.sql.demo.nodes import (
     Assign,
     Block,
     Call,
+    Classify,
     Declare,
     Define,
     Execute,
@@ -73,6 +74,9 @@ class Interpreter:
         match node:
             case Query(text):
                 yield from self._session.query(text, variables)
+            case Classify(text):
+                self._session.classify(text)
+                yield Affected()
             case Declare():
                 self._declare(node, variables)
             case Assign(name, expression):

@@ -14,6 +14,13 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Classify:
+    """ADD or DROP SENSITIVITY CLASSIFICATION."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
     """One variable of a DECLARE, or parameter of a procedure: name, type and initial expression as text."""
 
@@ -120,4 +127,6 @@ class Block:
     handler: tuple[Node, ...] | None = None
 
 
-Node: TypeAlias = Query | Declare | Assign | Option | Call | Transaction | Leave | Execute | Define | If | While | Block
+Node: TypeAlias = (
+    Query | Classify | Declare | Assign | Option | Call | Transaction | Leave | Execute | Define | If | While | Block
+)

@@ -18,7 +18,8 @@ class Options:
     ``cut_after`` bytes of an answer the connection is lost; ``malformed`` puts an unknown token into it, ``overlong``
     one that claims more bytes than follow, ``inject`` these tokens before it, ``error_after`` an ERROR after that many
     pieces. ``canned`` answers reads of
-    ``dbo.big`` (``big_rows``) and ``dbo.huge`` from memory.
+    ``dbo.big`` (``big_rows``) and ``dbo.huge`` from memory. ``classification`` is the newest version of that feature,
+    0 for none; without ``classified_catalog`` nobody may look at ``sys.sensitivity_classifications``.
     """
 
     encrypt: str = "off"
@@ -36,6 +37,8 @@ class Options:
     error_after: int = 0
     canned: bool = False
     big_rows: int = 200_000
+    classification: int = 2
+    classified_catalog: bool = True
 
 
 @dataclass(slots=True)

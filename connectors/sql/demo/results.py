@@ -11,6 +11,7 @@ from connectors.sql.demo.shop import TEXT_COLUMNS, nvarchar
 from connectors.sql.tds.colmetadata import Column
 from connectors.sql.tds.tokens import ServerMessage, TokenType
 from connectors.sql.tds.tokens_env import EnvChange
+from connectors.sql.tds.tokens_login import DataClassification
 from connectors.sql.tds.types import MAX, TypeId, TypeInfo, scaled
 from connectors.sql.tds.values import Value
 
@@ -43,6 +44,7 @@ class Columns:
     """A result begins. Its rows follow as ``Batch``, its end as ``Affected``."""
 
     columns: Sequence[Column]
+    classification: DataClassification | None = None
 
 
 @dataclass(frozen=True, slots=True)

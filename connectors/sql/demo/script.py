@@ -13,6 +13,7 @@ from connectors.sql.demo.nodes import (
     Assign,
     Block,
     Call,
+    Classify,
     Declare,
     Declared,
     Define,
@@ -105,8 +106,10 @@ class _Parser:
         near = self._text[self._token.start : self._token.end] or "the end of the batch"
         return SqlError(102, f"Incorrect syntax near '{near}'.")
 
-    def _statement(self) -> Node:  # noqa: C901, PLR0911 - one line a kind of statement
+    def _statement(self) -> Node:  # noqa: C901, PLR0911, PLR0912 - one line a kind of statement
         token = self._token
+        if token.key in {"ADD", "DROP"} and self._tokens[self._at + 1].key == "SENSITIVITY":
+            return Classify(self._whole())
         if token.key in _QUERIES or token.key == "WITH":
             return self._query()
         if token.kind == WORD and token.key not in _STARTERS and self._at == 0:
@@ -135,6 +138,14 @@ class _Parser:
             case _:
                 self._at -= 1
                 raise self._error()
+
+    def _whole(self) -> str:
+        """The text of a statement that ends at a semicolon, or where another begins."""
+        start = self._at
+        self._at += 1
+        while not self._ends():
+            self._step()
+        return self._span(start)
 
     def _one(self) -> Node:
         """One statement, which must be there."""

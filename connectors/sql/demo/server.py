@@ -16,6 +16,7 @@ from connectors.sql.demo.connection import Connection
 from connectors.sql.demo.engine import DATABASES, Engine
 from connectors.sql.demo.options import Options, Seen
 from connectors.sql.demo.results import SERVER
+from connectors.sql.tds.features import FeatureId, decode_classification, encode_classification_ack
 from connectors.sql.tds.packet import PacketType, packetize
 from connectors.sql.tds.prelogin import Encryption
 from connectors.sql.tds.tokens import Done, DoneStatus, ServerMessage, TokenType
@@ -28,7 +29,6 @@ from hoopcli.spi import TlsContexts
 
 _ENCRYPTION = {"off": Encryption.OFF, "on": Encryption.ON, "none": Encryption.NOT_SUP, "strict": Encryption.ON}
 _LATIN1 = bytes.fromhex("0904d00034")
-_FEDAUTH = 2
 
 
 class DemoServer:
@@ -39,7 +39,7 @@ class DemoServer:
         self.seen = Seen()
         self.port = 0
         self._tls = tls
-        self._engine = Engine()
+        self._engine = Engine(classified_catalog=self.options.classified_catalog)
         self._canned = Canned(self.options.big_rows)
         self._spids = count(51)
         self._server: asyncio.Server | None = None
@@ -83,7 +83,8 @@ class DemoServer:
         packets = packetize(PacketType.TABULAR_RESULT, [b"".join(tokens)])
         await _write(writer, greeting.link.send(packets))
         if let_in:
-            connection = Connection(self, greeting.link, reader, writer, size, next(self._spids))
+            spoken = self._classification(greeting)
+            connection = Connection(self, greeting.link, reader, writer, size, next(self._spids), spoken)
             await connection.serve(self._engine, self._canned)
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Greeting | None:
@@ -137,9 +138,18 @@ class DemoServer:
         yield EnvChange(EnvType.LANGUAGE, "us_english", "").encode()
         yield LoginAck("Microsoft SQL Server", (16, 0, 0x03, 0xE8), login.tds_version).encode()
         yield EnvChange(EnvType.PACKET_SIZE, str(size), str(login.packet_size or 4096)).encode()
-        if login.fedauth is not None:
-            yield FeatureExtAck(((_FEDAUTH, b""),)).encode()
+        granted = [(int(FeatureId.FEDAUTH), b"")] if login.fedauth is not None else []
+        if spoken := self._classification(greeting):
+            granted.append((int(FeatureId.DATACLASSIFICATION), encode_classification_ack(spoken)))
+        if granted:
+            yield FeatureExtAck(tuple(granted)).encode()
         yield Done().encode()
+
+    def _classification(self, greeting: Greeting) -> int:
+        """The version in which a client is told of the sensitivity of results, 0 if it does not ask."""
+        features = greeting.login.features
+        asked = (decode_classification(each) for each in features if each.id == FeatureId.DATACLASSIFICATION)
+        return min(next(asked, 0), self.options.classification)
 
 
 def _refusal(number: int, text: str) -> Sequence[bytes]:

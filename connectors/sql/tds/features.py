@@ -38,6 +38,32 @@ class Feature:
     data: bytes = field(default=b"", repr=False)
 
 
+#: The newest version of DATACLASSIFICATION that this codec reads (2.2.7.5).
+CLASSIFICATION_VERSION = 2
+
+
+def decode_classification(feature: Feature) -> int:
+    """The version of DATACLASSIFICATION that a client asks for, at most ours; 0 where it makes no sense."""
+    return min(feature.data[0], CLASSIFICATION_VERSION) if len(feature.data) == 1 else 0
+
+
+def encode_classification() -> Feature:
+    """The feature as the broker asks for it."""
+    return Feature(FeatureId.DATACLASSIFICATION, bytes((CLASSIFICATION_VERSION,)))
+
+
+def decode_classification_ack(data: bytes) -> int:
+    """The version that a server agreed to, 0 where it has it turned off (2.2.7.11). Raises ProtocolError."""
+    if len(data) != 2 or not 1 <= data[0] <= CLASSIFICATION_VERSION or data[1] > 1:
+        raise ProtocolError("the server's answer to DATACLASSIFICATION makes no sense")
+    return data[0] if data[1] else 0
+
+
+def encode_classification_ack(version: int) -> bytes:
+    """The data of the acknowledgement of a version."""
+    return bytes((version, 1))
+
+
 def decode_features(block: bytes) -> tuple[Feature, ...]:
     """Decode FeatureExt up to its terminator; what follows belongs to other fields. Raises ProtocolError."""
     features: list[Feature] = []

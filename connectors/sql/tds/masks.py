@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from connectors.sql.tds.colmetadata import Column
+from connectors.sql.tds.tokens_login import Labels
 from hoopcli.errors import HoopError
 
 
@@ -50,8 +51,11 @@ class Plan(Protocol):
     def detects(self) -> bool:
         """Whether values are looked at for what they look like."""
 
-    def columns(self, columns: Sequence[Column]) -> Sequence[CellMask | None]:
-        """The mask of each column of a result. Raises BlockedError if it must not be delivered at all."""
+    def columns(self, columns: Sequence[Column], labels: Sequence[Labels] = ()) -> Sequence[CellMask | None]:
+        """The mask of each column of a result, of which the server says ``labels``, if it says any.
+
+        Raises BlockedError if it must not be delivered at all.
+        """
 
     def return_value(self, name: str) -> CellMask | None:
         """The mask of an output parameter."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from connectors.sql.tds.buffer import Reader, TruncatedError
 from connectors.sql.tds.celledit import add
 from connectors.sql.tds.cells import read_cell
-from connectors.sql.tds.colmetadata import AltMetadata, ColumnsReader, write_columns
+from connectors.sql.tds.colmetadata import AltMetadata, Column, ColumnsReader, write_columns
 from connectors.sql.tds.masks import BlockedError, Plan
 from connectors.sql.tds.rowfilter import Out, RowFilter
 from connectors.sql.tds.tokens import Done, DoneStatus, ReturnValue, ServerMessage, TokenType
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
+from connectors.sql.tds.tokens_login import DataClassification, Labels
 from connectors.sql.tds.tokenstream import PLAIN
 from connectors.sql.tds.types import Layout, TypeId
 from connectors.sql.tds.values import decode_int
 from hoopcli.errors import HoopError, ProtocolError
 
-__all__ = ["CUT_OFF", "BlockedError", "Plan", "ResponseFilter"]
+__all__ = ["CUT_OFF", "UNCLASSIFIED", "BlockedError", "Classification", "Plan", "ResponseFilter"]
 
 CUT_OFF = 50413  # the number of the INFO that says rows were left out
 _MOST_ERRORS = 32
@@ -27,8 +28,32 @@ _ROWS = frozenset((TokenType.ROW, TokenType.NBCROW, TokenType.ALTROW))
 _DONES = frozenset((TokenType.DONE, TokenType.DONEPROC, TokenType.DONEINPROC))
 _MESSAGES = frozenset((TokenType.ERROR, TokenType.INFO))
 _HARMLESS = frozenset((TokenType.ORDER, TokenType.OFFSET, TokenType.TABNAME, TokenType.COLINFO, TokenType.RETURNSTATUS))
+#: What may stand between the columns of a result and its rows.
+_DESCRIBING = frozenset(
+    (TokenType.ORDER, TokenType.OFFSET, TokenType.TABNAME, TokenType.COLINFO, TokenType.DATACLASSIFICATION)
+)
 _UNSAID = frozenset((EnvType.PACKET_SIZE, EnvType.MIRRORING_PARTNER))  # between the broker and the upstream
 _INTEGERS = frozenset((TypeId.INTN, TypeId.INT4))
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The versions of DATACLASSIFICATION that are heard from the upstream and told to the client; 0 for none."""
+
+    heard: int = 0
+    told: int = 0
+
+
+UNCLASSIFIED = Classification()
+
+
+@dataclass(slots=True)
+class _Heading:
+    """The columns of a result whose rows have not begun, with what the server says of them, and what follows them."""
+
+    columns: tuple[Column, ...]
+    labels: tuple[Labels, ...] | None = None
+    rest: Out = field(default_factory=list)
 
 
 class ResponseFilter:
@@ -37,6 +62,9 @@ class ResponseFilter:
     ``masked`` counts masked cells by the id of the mask; ``errors`` are the first delivered error texts, ``done`` the
     last DONE as delivered, ``database`` the one that the session now uses, if the response changed it, ``handles`` the
     first output values in their order, as sp_prepare returns them: None for what is NULL, masked or no integer.
+
+    With a ``classification`` to be heard, a result's columns wait for what follows them: the sensitivity of the columns
+    decides their masks, and comes after them.
 
     What it cannot decode ends it. The error is raised by the ``feed`` that has nothing sound before it to deliver, by
     every call after, and at the latest by ``finish``; so all counts hold for exactly what ``feed`` returned.
@@ -50,6 +78,7 @@ class ResponseFilter:
         server_name: str = "hoop",
         hide_counts: bool = False,
         max_token: int = 1 << 20,
+        classification: Classification = UNCLASSIFIED,
     ) -> None:
         self.masked: dict[str, int] = {}
         self.errors: list[str] = []
@@ -66,6 +95,8 @@ class ResponseFilter:
         self._tail = b""
         self._failure: HoopError | None = None
         self._columns = ColumnsReader()
+        self._classification = classification
+        self._heading: _Heading | None = None
         self._said_cut = False
         self._dropped_before = 0  # rows dropped before the current result
 
@@ -105,7 +136,7 @@ class ResponseFilter:
 
     def finish(self) -> None:
         """The upstream's message has ended. Raises what ``feed`` held back, or ProtocolError inside a token."""
-        if self._failure is None and (self._tail or self._rows.busy):
+        if self._failure is None and (self._tail or self._rows.busy or self._heading is not None):
             self._failure = ProtocolError("the response ends inside a token")
         if self._failure is not None:
             raise self._failure
@@ -120,6 +151,8 @@ class ResponseFilter:
                 if rows.busy:
                     break
             else:
+                if self._heading is not None and data[position] not in _DESCRIBING:
+                    self._begin_rows(self._heading, out)
                 take = rows.take if data[position] in _ROWS else self._take_token
                 position = take(data, position, out)
                 if position == start:
@@ -144,7 +177,10 @@ class ResponseFilter:
                 out.append(self._rows.totals(AltMetadata.decode(reader)).encode())
             elif token in _HARMLESS:
                 PLAIN[token](reader)
-                out.append(memoryview(data)[position : reader.position])
+                rest = out if self._heading is None else self._heading.rest
+                rest.append(memoryview(data)[position : reader.position])
+            elif token == TokenType.DATACLASSIFICATION and self._classification.heard:
+                self._classify(DataClassification.decode(reader, self._classification.heard))
             else:
                 raise ProtocolError(f"the upstream sent a token that no response has: 0x{token:02X}")
         except TruncatedError:
@@ -155,7 +191,27 @@ class ResponseFilter:
         columns = self._columns.read(reader)
         self._columns = ColumnsReader()
         self._end_result()
-        out.append(write_columns(columns if columns is None else self._rows.begin(columns)))
+        if columns is None:
+            out.append(write_columns(None))
+        elif self._classification.heard:
+            self._heading = _Heading(columns)
+        else:
+            out.append(write_columns(self._rows.begin(columns)))
+
+    def _classify(self, said: DataClassification) -> None:
+        """The sensitivity of the columns just told. Raises ProtocolError where there are none, or others."""
+        heading = self._heading
+        if heading is None or heading.labels is not None or len(said.columns) != len(heading.columns):
+            raise ProtocolError("DATACLASSIFICATION is not about the columns before it")
+        heading.labels = tuple(map(said.said_of, range(len(said.columns))))
+        if self._classification.told:
+            heading.rest.append((said if self._classification.told > 1 else said.unranked()).encode())
+
+    def _begin_rows(self, heading: _Heading, out: Out) -> None:
+        """All is known of the columns, so they can be told."""
+        self._heading = None
+        out.append(write_columns(self._rows.begin(heading.columns, heading.labels or ())))
+        out += heading.rest
 
     def _end_result(self) -> None:
         self._rows.end()

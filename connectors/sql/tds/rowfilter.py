@@ -11,6 +11,7 @@ from connectors.sql.tds.masks import CellMask, Plan
 from connectors.sql.tds.rowedit import RowEditor
 from connectors.sql.tds.rowwalk import RowWalk
 from connectors.sql.tds.tokens import ReturnValue, TokenType
+from connectors.sql.tds.tokens_login import Labels
 from hoopcli.errors import ProtocolError
 
 _UNLIMITED = 1 << 62
@@ -48,9 +49,9 @@ class RowFilter:
         """Whether no further row may be delivered."""
         return self.delivered >= self._limit
 
-    def begin(self, columns: Sequence[Column]) -> tuple[Column, ...]:
+    def begin(self, columns: Sequence[Column], labels: Sequence[Labels] = ()) -> tuple[Column, ...]:
         """A result begins; return its columns as they are to be told to the client. Raises BlockedError."""
-        self._masks = self._plan.columns(columns)
+        self._masks = self._plan.columns(columns, labels)
         self._editor = RowEditor(columns, self._masks, self._plan, self._masked)
         return tuple(self._named(column) for column in _told(columns, self._editor))
 

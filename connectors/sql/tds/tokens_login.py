@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.sql.tds.buffer import Reader, b_varchar, decode_ucs2, encode_ucs2, l_varbyte, prefixed
 from hoopcli.errors import ProtocolError
@@ -140,6 +140,17 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, slots=True)
+class Labels:
+    """The names of the labels and information types of one column."""
+
+    labels: tuple[str, ...] = ()
+    information_types: tuple[str, ...] = ()
+
+
+UNLABELLED = Labels()
+
+
+@dataclass(frozen=True, slots=True)
 class DataClassification:
     """DATACLASSIFICATION (2.2.7.5): the sensitivity of each column. Labels and types are (name, id).
 
@@ -163,6 +174,21 @@ class DataClassification:
             for _ in range(reader.u16())
         )
         return cls(labels, types, columns, rank)
+
+    def unranked(self) -> DataClassification:
+        """The same in version 1 of the extension."""
+        columns = tuple(tuple(replace(each, rank=None) for each in column) for column in self.columns)
+        return replace(self, columns=columns, rank=None)
+
+    def said_of(self, column: int) -> Labels:
+        """The labels and information types of a column."""
+        found = self.columns[column]
+        return Labels(
+            tuple(self.labels[each.label][0] for each in found if each.label is not None),
+            tuple(
+                self.information_types[each.information_type][0] for each in found if each.information_type is not None
+            ),
+        )
 
     def encode(self) -> bytes:
         """The whole token."""

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from connectors.sql.tds.buffer import Reader
 from connectors.sql.tds.colmetadata import AltMetadata, Column, read_columns
+from connectors.sql.tds.features import CLASSIFICATION_VERSION
 from connectors.sql.tds.tokens import (
     ColInfo,
     Done,
@@ -83,7 +84,6 @@ PLAIN: Mapping[int, Callable[[Reader], Token]] = {
     TokenType.ALTMETADATA: AltMetadata.decode,
     TokenType.OFFSET: Offset.decode,
     TokenType.RETURNSTATUS: ReturnStatus.decode,
-    TokenType.DATACLASSIFICATION: DataClassification.decode,
     TokenType.TABNAME: TabName.decode,
     TokenType.COLINFO: ColInfo.decode,
     TokenType.ORDER: Order.decode,
@@ -101,8 +101,11 @@ PLAIN: Mapping[int, Callable[[Reader], Token]] = {
 }
 
 
-def read_tokens(payload: bytes) -> Iterator[Token]:
-    """Read a response from its start. Raises TruncatedError where it is cut off, ProtocolError where it is wrong."""
+def read_tokens(payload: bytes, classification: int = CLASSIFICATION_VERSION) -> Iterator[Token]:
+    """Read a response from its start. Raises TruncatedError where it is cut off, ProtocolError where it is wrong.
+
+    ``classification`` is the version of DATACLASSIFICATION that the login agreed on.
+    """
     reader = Reader(payload)
     columns: tuple[Column, ...] | None = None
     totals: dict[int, list[Column]] = {}
@@ -120,6 +123,8 @@ def read_tokens(payload: bytes) -> Iterator[Token]:
         elif token == TokenType.RETURNVALUE:
             header = ReturnValue.decode(reader)
             yield OutputValue(header, read_value(reader, header.type))
+        elif token == TokenType.DATACLASSIFICATION:
+            yield DataClassification.decode(reader, classification)
         else:
             plain = _read_plain(reader, token)
             if isinstance(plain, AltMetadata):

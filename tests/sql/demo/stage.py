@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from connectors.sql.demo.results import Affected, Batch, Columns, Output, Result, SqlError
-from connectors.sql.tds.features import FedAuth, FedAuthLibrary
+from connectors.sql.tds.features import Feature, FeatureId, FedAuth, FedAuthLibrary
 from connectors.sql.tds.login import Login7, encode_login7
 from connectors.sql.tds.packet import MessageReader, PacketType, Status, packetize
 from connectors.sql.tds.prelogin import Encryption, Prelogin, decode_prelogin, encode_prelogin
@@ -77,16 +77,26 @@ class RawClient:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
         self._reader = MessageReader(packet_size=32768)
         self._messages: list[bytes] = []
+        self._classification = 2
         self.send(
             PacketType.PRELOGIN, encode_prelogin(Prelogin(encryption=encryption, mars=True, fedauth_required=True))
         )
         self.prelogin = decode_prelogin(self.receive())
 
     def login(
-        self, user: str = "sa", secret: str = "upstream-secret", token: str = "", database: str = "shop", **more: Any
+        self,
+        user: str = "sa",
+        secret: str = "upstream-secret",
+        token: str = "",
+        database: str = "shop",
+        classification: int = 0,
+        **more: Any,
     ) -> list[Token]:
-        """The tokens that answer a LOGIN7."""
-        features = (FedAuth(FedAuthLibrary.SECURITY_TOKEN, token=token).encode(),) if token else ()
+        """The tokens that answer a LOGIN7; ``classification`` is the version of that feature to ask for."""
+        features: tuple[Feature, ...] = (FedAuth(FedAuthLibrary.SECURITY_TOKEN, token=token).encode(),) if token else ()
+        if classification:
+            features += (Feature(FeatureId.DATACLASSIFICATION, bytes((classification,))),)
+            self._classification = classification
         who = {} if token else {"user_name": user, "password": secret}
         self.send(PacketType.LOGIN7, encode_login7(Login7(database=database, features=features, **who, **more)))
         return self.tokens()
@@ -100,7 +110,7 @@ class RawClient:
         self.socket.sendall(b"".join(packetize(kind, [payload], status=status)))
 
     def tokens(self) -> list[Token]:
-        return list(read_tokens(self.receive()))
+        return list(read_tokens(self.receive(), self._classification))
 
     def cancelled(self) -> None:
         """Read on until a cancel is acknowledged: in the answer that it ends, or in a message after that."""

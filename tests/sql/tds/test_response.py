@@ -498,7 +498,7 @@ def test_the_end_inside_a_token():
 
 def test_a_blocked_result_delivers_nothing():
     class Blocking(FakePlan):
-        def columns(self, columns):
+        def columns(self, columns, labels=()):
             raise BlockedError("not what was decided")
 
     found = ResponseFilter(plan=Blocking())
