@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from anyio import to_thread
@@ -17,7 +17,7 @@ from hoopcli.model.decision import Approve
 from hoopcli.server.access import Caller, require
 from hoopcli.server.approvals import listing, store
 from hoopcli.server.approvals.held import Held, load
-from hoopcli.server.approvals.listing import Event, Like, Sight
+from hoopcli.server.approvals.listing import Alike, Event, Like, Only, Sight
 from hoopcli.server.approvals.store import Verdict
 from hoopcli.server.approvals.waits import GoneError, until
 from hoopcli.server.channels.outbox import enqueue
@@ -32,10 +32,17 @@ EVERYTHING = "all"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the requests that wait, oldest first, and how many there are."""
+    """Some of the requests that wait, oldest first, and how many there are.
+
+    ``skip`` were left out before them, and ``only`` is what was asked for. Where not all are shown, ``groups`` are
+    those that are alike.
+    """
 
     requests: list[Held]
     total: int
+    skip: int = 0
+    only: Only = listing.EVERYTHING
+    groups: list[Alike] = field(default_factory=list)
 
     @property
     def tag(self) -> str:
@@ -130,13 +137,17 @@ class Desk:
         like = replace(like, last=[other for other in like.last if sight.sees(other)])
         return Background(held, events, like, self._refusal(caller, held))
 
-    def inbox(self, caller: Caller, *, skip: int = 0, limit: int = listing.PAGE) -> Page:
+    def inbox(
+        self, caller: Caller, *, skip: int = 0, limit: int = listing.PAGE, only: Only = listing.EVERYTHING
+    ) -> Page:
         """What waits and this person may see."""
         now = self.now
         with self._database.read() as connection:
             sight = self._sight(caller, listing.connections(connection))
-            found = listing.waiting(connection, sight, now, limit=limit, skip=skip)
-            return Page(found, listing.count_waiting(connection, sight, now))
+            found = listing.waiting(connection, sight, now, limit=limit, skip=skip, only=only)
+            total = listing.count_waiting(connection, sight, now, only)
+            grouped = listing.groups(connection, sight, now) if total > limit and only == listing.EVERYTHING else []
+            return Page(found, total, skip, only, grouped)
 
     def settled(self, caller: Caller, *, limit: int = listing.PAGE) -> list[Held]:
         """What no longer waits, newest first."""
@@ -178,12 +189,21 @@ class Desk:
             request=request,
         )
 
-    async def inbox_after(self, caller: Caller, seen: str, seconds: float, request: Request) -> Page:
+    async def inbox_after(
+        self,
+        caller: Caller,
+        seen: str,
+        seconds: float,
+        request: Request,
+        *,
+        skip: int = 0,
+        only: Only = listing.EVERYTHING,
+    ) -> Page:
         """What waits, as soon as it differs from what was seen, or as it is after so long."""
         return await until(
             self._services.wake,
             (INBOX, EVERYTHING),
-            partial(self.inbox, caller),
+            partial(self.inbox, caller, skip=skip, only=only),
             lambda page: page.tag != seen,
             seconds,
             request=request,

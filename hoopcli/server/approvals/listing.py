@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, true
 
 from hoopcli.model.access import Principal
 from hoopcli.server.approvals.held import Held, held
 from hoopcli.server.tables import approvals as tables
 
 PAGE = 50
+GROUPS = 12
 _REQUEST = tables.requests.c
 _GROUP = tables.groups.c
 
@@ -60,6 +61,37 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """Which requests somebody wants to look at; what is empty may be anything."""
+
+    principal: str = ""
+    connection: str = ""
+    rule: str = ""
+
+    @property
+    def clause(self) -> ColumnElement[bool]:
+        """The condition on requests."""
+        wanted = (
+            (_REQUEST.principal, self.principal),
+            (_REQUEST.connection, self.connection),
+            (_REQUEST.rule, self.rule),
+        )
+        return and_(true(), *(column == value for column, value in wanted if value))
+
+
+EVERYTHING = Only()
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """How many requests wait of one principal on one connection under one rule, and when the first of them expires."""
+
+    only: Only
+    count: int
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
 class Like:
     """What became of requests like one: same principal, connection and rule."""
 
@@ -74,16 +106,26 @@ def connections(connection: Connection) -> list[str]:
     return list(connection.execute(select(_REQUEST.connection).distinct().order_by(_REQUEST.connection)).scalars())
 
 
-def waiting(connection: Connection, sight: Sight, now: float, *, limit: int = PAGE, skip: int = 0) -> list[Held]:
+def waiting(
+    connection: Connection, sight: Sight, now: float, *, limit: int = PAGE, skip: int = 0, only: Only = EVERYTHING
+) -> list[Held]:
     """What waits and is seen, oldest first."""
-    query = select(tables.requests).where(_waits(now), sight.clause).order_by(_REQUEST.asked, _REQUEST.id)
+    query = select(tables.requests).where(_waits(now), sight.clause, only.clause).order_by(_REQUEST.asked, _REQUEST.id)
     return held(connection.execute(query.limit(limit).offset(skip)).mappings().all(), connection, now)
 
 
-def count_waiting(connection: Connection, sight: Sight, now: float) -> int:
+def count_waiting(connection: Connection, sight: Sight, now: float, only: Only = EVERYTHING) -> int:
     """How many wait and are seen."""
-    query = select(func.count()).select_from(tables.requests).where(_waits(now), sight.clause)
+    query = select(func.count()).select_from(tables.requests).where(_waits(now), sight.clause, only.clause)
     return int(connection.execute(query).scalar_one())
+
+
+def groups(connection: Connection, sight: Sight, now: float, *, limit: int = GROUPS) -> list[Alike]:
+    """The largest groups of requests that are alike, of those that wait and are seen."""
+    what = (_REQUEST.principal, _REQUEST.connection, _REQUEST.rule)
+    query = select(*what, func.count(), func.min(_REQUEST.expires)).where(_waits(now), sight.clause).group_by(*what)
+    rows = connection.execute(query.order_by(func.count().desc(), *what).limit(limit))
+    return [Alike(Only(*names), count, expires) for *names, count, expires in rows]
 
 
 def settled(connection: Connection, sight: Sight, now: float, *, limit: int = PAGE) -> list[Held]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from hoopcli.errors import UsageError
 from hoopcli.server.approvals.desk import Background, Desk, Page
+from hoopcli.server.approvals.listing import PAGE, Only
 from hoopcli.server.approvals.routes import desk
 from hoopcli.server.approvals.store import Verdict
 from hoopcli.server.pages.layout import PageRoute, Visitor, sender, visitor
@@ -22,20 +25,33 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Who = Annotated[Visitor, Depends(visitor)]
 AtDesk = Annotated[Desk, Depends(desk)]
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+Skip = Annotated[int, Query(ge=0, le=10_000_000)]
 Seen = Annotated[str, Query(max_length=64)]
 
 
+def wanted(
+    principal: Annotated[str, Query(max_length=500)] = "",
+    connection: Annotated[str, Query(max_length=100)] = "",
+    rule: Annotated[str, Query(max_length=100)] = "",
+) -> Only:
+    """Which requests an address asks for."""
+    return Only(principal, connection, rule)
+
+
+Wanted = Annotated[Only, Depends(wanted)]
+
+
 @router.get("/approvals")
-def inbox(who: Who, approvals: AtDesk) -> HTMLResponse:
+def inbox(who: Who, approvals: AtDesk, only: Wanted, skip: Skip = 0) -> HTMLResponse:
     """What waits, oldest first, and what was answered lately."""
-    waiting, settled = approvals.inbox(who.caller), approvals.settled(who.caller)
+    waiting, settled = approvals.inbox(who.caller, skip=skip, only=only), approvals.settled(who.caller)
     return page("approvals/inbox.html", settled=settled, **_waiting(waiting, approvals), **who.layout("/approvals"))
 
 
 @router.get("/approvals/live")
-async def live(who: Who, approvals: AtDesk, seen: Seen, request: Request) -> HTMLResponse:
+async def live(who: Who, approvals: AtDesk, seen: Seen, request: Request, only: Wanted, skip: Skip = 0) -> HTMLResponse:
     """What waits, as soon as it has changed."""
-    waiting = await approvals.inbox_after(who.caller, seen, LIVE_SECONDS, request)
+    waiting = await approvals.inbox_after(who.caller, seen, LIVE_SECONDS, request, skip=skip, only=only)
     return page("approvals/waiting.html", **_waiting(waiting, approvals))
 
 
@@ -76,7 +92,9 @@ def answer(
 
 
 def _waiting(waiting: Page, approvals: Desk) -> dict[str, Any]:
-    return {"inbox": waiting, "now": approvals.now}
+    asked = urlencode({name: value for name, value in asdict(waiting.only).items() if value})
+    groups = [(group, urlencode(asdict(group.only))) for group in waiting.groups]
+    return {"inbox": waiting, "asked": asked, "groups": groups, "limit": PAGE, "now": approvals.now}
 
 
 def _request(background: Background, approvals: Desk) -> dict[str, Any]:

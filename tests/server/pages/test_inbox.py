@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import insert, select
 
 from hoopcli.model.decision import Action
 from hoopcli.proxy.remote_approvals import PATH
-from tests.server.pages.conftest import SignedIn, ask, show
-from tests.support.approvals import EVE, NADIA, OMAR, PIET, Running
+from hoopcli.server.approvals.listing import PAGE
+from hoopcli.server.database import sqlite_url
+from hoopcli.server.tables import approvals as tables
+from tests.server.pages.conftest import SignedIn, ask, show, ticket
+from tests.support.approvals import EVE, NADIA, OMAR, PIET, Running, replica
 
 XSS = "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'>\"'><svg/onload=window.pwned=1>{{7*7}}"
 PHONE = {"width": 390, "height": 844}
@@ -182,3 +187,45 @@ def test_a_server_that_is_away_is_said(server: Running, signed_in: SignedIn) -> 
         pass
     ask(server, "d2")
     expect(page.locator(".offline")).to_be_hidden()
+
+
+def test_ten_thousand_waiting_are_read_page_by_page_and_by_what_is_alike(tmp_path: Path, browser: Browser) -> None:
+    with replica(sqlite_url(tmp_path / "server.db")) as server:
+        first = ask(server, "f0", text="DROP TABLE dbo.the_oldest")
+        fill(server, first, 10_000)
+        page = browser.new_context().new_page()
+        page.goto(ticket(server, NADIA))
+        page.wait_for_url("**/approvals")
+        expect(page.locator("#waiting .count").first).to_contain_text("10\u202f001 waiting")
+        expect(page.locator("#waiting a.request")).to_have_count(PAGE)
+        size = "performance.getEntriesByType('navigation')[0].decodedBodySize"
+        assert page.evaluate(size) < 80_000
+        page.keyboard.press("n")
+        page.wait_for_url(f"**skip={PAGE}")
+        expect(page.locator(f"#r-{first}")).to_have_count(0)
+        page.keyboard.press("p")
+        expect(page.locator(f"#r-{first}")).to_be_visible()
+        page.click("details.alike summary")
+        page.click("details.alike a:has-text('agent:dora')")
+        expect(page.locator("#waiting .count").first).to_contain_text("500 waiting")
+        expect(page.locator("#waiting a.request").first).to_contain_text("agent:dora")
+        page.goto(server.url + "/approvals")
+        answer(server, first)
+        expect(page.locator(f"#r-{first}")).to_have_count(0)  # live with so many too
+        page.goto(f"{server.url}/approvals?principal=%3Cscript%3Enobody")
+        expect(page.locator("main")).to_contain_text("Nothing like that waits for you")
+        page.context.close()
+
+
+def fill(server: Running, like: str, count: int) -> None:
+    """So many more requests like one, and each twentieth of another agent."""
+    requests, groups = tables.requests, tables.groups
+    with server.services.database.write() as connection:
+        row = dict(connection.execute(select(requests).where(requests.c.id == like)).mappings().one())
+        rows = [
+            {**row, "id": f"n{n}", "bound": f"{n:064}", "asked": row["asked"] + n / 1e4,
+             "principal": "agent:dora" if n % 20 == 0 else row["principal"]}
+            for n in range(count)
+        ]  # fmt: skip
+        connection.execute(insert(requests), rows)
+        connection.execute(insert(groups), [{"request": each["id"], "name": "dba"} for each in rows])

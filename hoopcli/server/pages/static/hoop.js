@@ -13,6 +13,15 @@
       htmx.trigger(part, document.hidden ? "htmx:abort" : "load");
     }
   });
+  // What is put together stays open while the list below it changes.
+  let open = false;
+  document.addEventListener("htmx:beforeSwap", () => {
+    open = !!document.querySelector("details.alike[open]");
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const details = document.querySelector("details.alike");
+    if (details && open) details.open = true;
+  });
   document.addEventListener("htmx:sendError", () => { offline().hidden = false; });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful) offline().hidden = true;
