@@ -23,6 +23,7 @@ from hoopcli.errors import UsageError
 from hoopcli.identity import server_session
 from tests.support.machine import Machine
 from tests.support.place import Place, browser_of, place_of
+from tests.support.waiting import eventually
 
 ADA = {"sub": "ada", "email": "ada@example.com", "name": "Ada", "groups": ["audit"]}
 POLICY = "version: 1\nrules:\n  - {id: audit, effect: allow, principals: {groups: [audit]}, verbs: ['people:*']}\n"
@@ -83,6 +84,16 @@ def started(receiver: Receiver, patch: pytest.MonkeyPatch, service: str) -> Iter
         stop()
 
 
+def arrived(receiver: Receiver, service: str, name: str) -> None:
+    """Wait for a span: a server ends its own after the answer has gone out."""
+
+    def here() -> bool:
+        tracing._active[-1].force_flush()
+        return any(each.name == name for each in receiver.spans().get(service, []))
+
+    eventually(here)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with place_of(tmp_path_factory.mktemp("server"), POLICY, ADA) as running:
@@ -105,6 +116,7 @@ def test_a_trace_goes_from_the_command_line_into_the_server(
     with started(receiver, monkeypatch, "hoop-server"):
         done = machine.run("login", "--provider", "corp", "--json")
         assert done.returncode == 0, done.stderr
+        arrived(receiver, "hoop-server", "POST /v1/sessions")
     spans = receiver.spans()
     root = next(each for each in spans["hoop"] if each.name == "hoop login")
     assert root.trace_id.hex() == "ab" * 16
@@ -128,6 +140,7 @@ def test_no_span_names_a_person_or_holds_a_secret(
         assert answer.status_code == 200
         with pytest.raises(ZeroDivisionError), tracing.span("work"):
             raise ZeroDivisionError("SELECT secret FROM invoices")
+        arrived(receiver, "test", "DELETE /v1/sessions/of/{subject}")
     sent = b"".join(receiver.bodies)
     assert b"/v1/sessions/of/{subject}" in sent
     for word in (b"example.com", b"because", b"SELECT", ada.token.encode(), b"DPoP"):
@@ -144,6 +157,7 @@ def test_a_traceparent_that_is_none_begins_a_trace(
 ) -> None:
     with started(receiver, monkeypatch, "hoop-server"):
         assert httpx.get(f"{place.url}/healthz", headers={"traceparent": parent}).status_code == 200
+        arrived(receiver, "hoop-server", "GET /healthz")
     (only,) = [each for each in receiver.spans()["hoop-server"] if each.name == "GET /healthz"]
     assert only.parent_span_id == b""
 
