@@ -19,7 +19,17 @@ from hoopcli.errors import HoopError
 if TYPE_CHECKING:
     from hoopcli.server.config import ServerSettings
 
-_NEEDED = ("alembic", "fastapi", "jinja2", "prometheus_client", "psycopg", "sqlalchemy", "structlog", "uvicorn")
+_NEEDED = (
+    "alembic",
+    "fastapi",
+    "jinja2",
+    "prometheus_client",
+    "psycopg",
+    "signxml",
+    "sqlalchemy",
+    "structlog",
+    "uvicorn",
+)
 
 Database = Annotated[
     str | None, typer.Option("--database", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME.")

@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
 from lxml import etree
+from pydantic import ValidationError
 
 from hoopcli.errors import NotSignedInError
 from hoopcli.identity import server_session
 from hoopcli.identity.dpop import ProofKey
 from hoopcli.identity.login import through_server
+from hoopcli.server.config import ServerSettings
 from tests.end_to_end.test_sign_in import later
+from tests.support.browser import chromium
 from tests.support.idp import IDP, Idp, asked, posted
 from tests.support.place import Place, serving
 
@@ -83,6 +88,56 @@ def test_the_other_knows_this_server_by_another_name(place: Place, browser: http
     assert post(place, response(place, url)).status_code == 303
 
 
+@contextmanager
+def idp_page(place: Place, sent: list[str]) -> Iterator[str]:
+    """The identity provider's page on another site, which has the browser post the response by itself."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if "SAMLRequest" not in self.path:
+                self.send_error(404)
+                return
+            form = response(place, self.path)
+            fields = "".join(f'<input name="{name}" value="{value}">' for name, value in form.items())
+            there = asked(self.path).address
+            body = f'<form method="post" action="{there}">{fields}</form><script>document.forms[0].submit()</script>'
+            sent.append(there)
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.server_port}/sso"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def test_in_a_real_browser_across_sites(place: Place, tmp_path: Path) -> None:
+    """The cookie is kept from the provider's POST, and comes with what follows."""
+    sent: list[str] = []
+    with idp_page(place, sent) as address, serving(
+        tmp_path, POLICY, "http://127.0.0.1:9", saml=[{**SAML, "sign_in": address}]
+    ) as own, chromium() as running:  # fmt: skip
+        page = running.new_page()
+        page.goto(f"{own.url}/approvals")
+        page.get_by_role("link", name="Sign in by saml").click()
+        page.wait_for_url("**/approvals")
+        assert page.get_by_title("Signed in").inner_text() == "ada@example.com"
+        assert sent == [f"{own.url}/sign-in/saml"]
+        names = {cookie["name"]: cookie for cookie in page.context.cookies()}
+        assert names["hoop-session"]["httpOnly"]
+        page.context.close()
+
+
 def test_a_response_is_taken_once_and_goes_on_once(place: Place, browser: httpx.Client) -> None:
     form = response(place, leave(browser))
     first = post(place, form)
@@ -128,6 +183,19 @@ def test_a_sign_in_that_took_too_long(place: Place, browser: httpx.Client) -> No
 def test_openid_does_not_answer_for_saml(place: Place, browser: httpx.Client) -> None:
     state = asked(leave(browser)).relay
     assert browser.get(f"/sign-in/return?state={state}&code=x").status_code == 403
+
+
+def test_settings_name_real_certificates_and_each_provider_once() -> None:
+    provider = {"name": "saml", "issuer": "https://login.example.com", "client_id": "hoop"}
+    for wrong in (
+        {"saml": [{**SAML, "certificates": "none"}]},
+        {"saml": [{**SAML, "certificates": OURS.pem.replace("M", "!", 5)}]},
+        {"saml": [{**SAML, "sign_in": "http://idp.example.com/sso"}]},
+        {"saml": [SAML, SAML]},
+        {"saml": [SAML], "providers": [provider]},
+    ):
+        with pytest.raises(ValidationError):
+            ServerSettings.model_validate(wrong)
 
 
 def test_metadata(place: Place, browser: httpx.Client) -> None:
