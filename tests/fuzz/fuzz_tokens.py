@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from connectors.sql.render import render
 from connectors.sql.tds.collation import LATIN1
 from connectors.sql.tds.colmetadata import Column, write_columns
-from connectors.sql.tds.response import ResponseFilter
+from connectors.sql.tds.response import Classification, ResponseFilter
 from connectors.sql.tds.tokens import Done, DoneStatus, Order, ReturnValue, ServerMessage
 from connectors.sql.tds.tokens_env import EnvChange, EnvType
+from connectors.sql.tds.tokens_login import DataClassification, Sensitivity
 from connectors.sql.tds.tokenstream import read_tokens, write_nbcrow, write_row
 from connectors.sql.tds.types import MAX, TypeId, TypeInfo, scaled
 from connectors.sql.tds.values import Variant, encode_value
@@ -40,6 +41,7 @@ _COLUMNS = (
     Column("old", TypeInfo(_T.TEXT, 1 << 30, collation=LATIN1), table=("dbo", "t")),
     Column("any", TypeInfo(_T.SSVARIANT, 8009)),
 )
+_BOTH = Classification(2, 2)
 _PLANS = (
     FakePlan(),
     FakePlan(detects=True),
@@ -66,7 +68,10 @@ def seeds() -> list[bytes]:
             Done().encode(),
         )
     )
-    return [*results, others, results[0] + others, long]
+    head, rows_after = results[0][: len(write_columns(_COLUMNS))], results[0][len(write_columns(_COLUMNS)) :]
+    said = tuple((Sensitivity(at % 2, None, at),) if at % 3 else () for at in range(len(_COLUMNS)))
+    labelled = head + DataClassification((("Secret", "1"), ("Public", "")), (), said, 7).encode() + rows_after
+    return [*results, others, results[0] + others, long, labelled, labelled + results[1]]
 
 
 def mutated(rng: random.Random, seed: bytes) -> bytes:
@@ -89,7 +94,7 @@ def mutated(rng: random.Random, seed: bytes) -> bytes:
 
 def filtered(payload: bytes, plan: FakePlan, cuts: list[int]) -> tuple[bytes, bool, dict[str, int]]:
     """What is delivered of a payload cut at these places, whether it all was sound, and what was masked."""
-    found, out = ResponseFilter(plan=plan, row_limit=12), []
+    found, out = ResponseFilter(plan=plan, classification=_BOTH, row_limit=12), []
     try:
         for start, end in pairwise([0, *sorted(cuts), len(payload)]):
             out += [bytes(piece) for piece in found.feed(payload[start:end])]
