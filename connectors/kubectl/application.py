@@ -19,6 +19,7 @@ from connectors.kubectl.body import BODY_LIMIT, Body, MediaTypeError, read_body
 from connectors.kubectl.changes import Changes
 from connectors.kubectl.compared import check_compared
 from connectors.kubectl.request_info import RequestInfo, request_info
+from connectors.kubectl.selected import check_selected
 from connectors.kubectl.upstream import AUDIENCE, upstream_headers, upstream_target
 from connectors.kubectl.writeback import check_written
 from hoopcli.errors import DeniedError, HoopError, NotSignedInError, UpstreamError
@@ -117,6 +118,7 @@ class KubectlApplication:
         yield Record(delivery.outcome(status))
 
     def _run(self, exchange: Exchange, asked: Asked, permit: Permit, delivery: Delivery) -> Steps[Status]:
+        check_selected(permit.decision.masks, asked.resource, asked.info, self._context.masking)
         check_compared(about(permit.decision.masks, asked.resource), asked.body)
         body = asked.body.forwarded if asked.body else None
         response = yield from self._forward(exchange, asked.request, asked, body)

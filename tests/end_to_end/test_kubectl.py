@@ -164,7 +164,8 @@ def test_deployments(kubectl: Kubectl) -> None:
 
 def test_questions_about_rights_and_schemas(stage: Stage, kubectl: Kubectl) -> None:
     assert kubectl("auth", "can-i", "get", "pods") == "yes\n"
-    assert kubectl.run("auth", "can-i", "get", "nodes").stdout == b"no\n"
+    if stage.upstream.server:  # who a named cluster's administrator is, is not known
+        assert kubectl.run("auth", "can-i", "get", "nodes").stdout == b"no\n"
     assert "*" in kubectl("auth", "can-i", "--list")
     assert "v1.33.0-test" in kubectl("version") or not stage.upstream.server
     assert "is running at" in kubectl("cluster-info")

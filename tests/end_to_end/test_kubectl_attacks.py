@@ -510,3 +510,16 @@ def test_a_masked_value_is_not_found_out_by_trying(tmp_path: Path) -> None:
                 kind = [("Content-Type", "application/json-patch+json")]
                 codes.add(opened.ask("PATCH", f"{CONFIGS}/web?dryRun=All", kind, patch).status)
             assert len(codes) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("more", ["", "&watch=true&timeoutSeconds=1"])
+def test_a_masked_value_is_not_found_out_by_selecting(tmp_path: Path, method: str, more: str) -> None:
+    policy = 'version: 1\nrules: [{id: all, effect: allow, verbs: ["k8s:*"]}]\nmasks: [{id: teams, columns: [tenant]}]'
+    with cluster() as server, session(tmp_path, Upstream(server.kubeconfig(), server), policy) as opened:
+        before = len(server.seen)
+        answer = opened.ask(method, f"{CONFIGS}?labelSelector=tenant%3Dguess{more}")
+        assert answer.status == 403
+        assert b"selects by metadata.labels.tenant" in answer.body
+        assert len(server.seen) == before
+        assert opened.ask("GET", f"{CONFIGS}?labelSelector=app%3Dguess").status == 200

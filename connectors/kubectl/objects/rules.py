@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from connectors.kubectl.request_info import RequestInfo
-from hoopcli.masking.masker import JSON_PATH, Masking, about
+from hoopcli.masking.masker import Masking, about
 from hoopcli.masking.paths import Paths, Place
 from hoopcli.masking.patterns import resource_matcher
 from hoopcli.model.decision import Mask
@@ -45,8 +45,7 @@ class Rules:
         self._cache: dict[tuple[Place, str], tuple[Place, Mask | None]] = {}
         self.root = self._paths.root
         self.whole = self._paths.whole
-        paths = (mask for mask in masking.by_column if any(column.startswith(JSON_PATH) for column in mask.columns))
-        self.columns = next((mask for mask in paths if mask.id != SECRETS.id), None)
+        self.columns = next((mask for mask in masking.by_column if mask.columns and mask.id != SECRETS.id), None)
 
     def enter(self, place: Place, name: str) -> tuple[Place, Mask | None]:
         """Go down into a field: where that is, and its mask."""

@@ -82,7 +82,8 @@ class Walker:
         for i, cell in enumerate(cells):
             name, form = columns[i] if i < len(columns) else ("", "")
             mask = rules.whole or (rules.enter(rules.root, name)[1] if name else None)
-            if mask is None and custom and form not in {"name", "date"} and isinstance(cell, str):
+            named = form == "date" or (i == 0 and form == "name")  # anybody may call the format of another column so
+            if mask is None and custom and not named and not isinstance(cell, bool):
                 mask = rules.columns
             if isinstance(cell, dict | list):
                 self._inner(cell, rules, rules.root, mask, root)

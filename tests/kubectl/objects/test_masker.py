@@ -184,16 +184,25 @@ def test_the_cells_of_tables() -> None:
         return masked(line, table, masks)["rows"][0]["cells"]
 
     assert cells(WIDGETS) == ["w", "t0ken", 7, "5m"]
-    assert cells(WIDGETS, Mask("t", columns=("token",))) == ["w", REDACTED, 7, "5m"]
     assert cells("GET pods", Mask("t", columns=("Count",))) == ["w", "t0ken", 0, "5m"]
-    # a column of a custom resource may show any of its fields
-    assert cells(WIDGETS, Mask("t", columns=("$.spec.key",))) == ["w", REDACTED, 7, "5m"]
+    # a column of a custom resource may show any of its fields, under any name
+    assert cells(WIDGETS, Mask("t", columns=("password",))) == ["w", REDACTED, 0, "5m"]
+    assert cells(WIDGETS, Mask("t", columns=("$.spec.key",))) == ["w", REDACTED, 0, "5m"]
     assert cells("GET pods", Mask("t", columns=("$.spec.key",))) == ["w", "t0ken", 7, "5m"]
     assert cells(WIDGETS, Mask("t", columns=("$.spec.key",), resources=("dev/*",))) == ["w", "t0ken", 7, "5m"]
     odd = {"kind": "Table", "columnDefinitions": [7], "rows": [{"cells": [CARD, None, [CARD]], "conditions": [CARD]}]}
     assert masked("GET pods", odd, [FOUND])["rows"] == [
         {"cells": [REDACTED, None, [REDACTED]], "conditions": [REDACTED]}
     ]
+
+
+def test_a_column_is_not_shown_for_being_called_a_name() -> None:
+    """Whoever may define a custom resource says what its columns show, and their formats."""
+    columns = [{"name": "Name", "type": "string", "format": "name"}, {"name": "P", "type": "string", "format": "name"}]
+    rows = [{"cells": ["w", "t0ken"], "object": None}, {"cells": ["w", True], "object": None}]
+    table = {"kind": "Table", "columnDefinitions": columns, "rows": rows}
+    shown = masked(WIDGETS, table, [Mask("t", columns=("password",))])
+    assert [row["cells"] for row in shown["rows"]] == [["w", REDACTED], ["w", True]]
 
 
 def test_events_come_line_by_line() -> None:
