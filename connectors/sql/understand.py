@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from connectors.sql.catalog import Catalog
@@ -18,7 +18,9 @@ from connectors.sql.tds.request import (
     TransactionRequest,
     TransactionType,
 )
+from connectors.sql.tds.tvp import TableValue
 from connectors.sql.tds.types import TypeId, TypeInfo
+from connectors.sql.tds.values import Value, Variant
 from connectors.sql.tsql.classify import Batch, Scope, classify, classify_procedure
 from connectors.sql.tsql.outputs import carries
 from connectors.sql.tsql.temps import joined, lost
@@ -195,7 +197,7 @@ class _Call:
     @property
     def gives_masked(self) -> bool:
         """Whether one of its parameters has the form that a mask gives values."""
-        return any(isinstance(p.value, str) and looks_masked(p.value) for p in self.call.parameters)
+        return any(looks_masked(text) for p in self.call.parameters for text in _texts(p.value))
 
     @property
     def shown(self) -> str:
@@ -280,6 +282,21 @@ def _merged(name: str, one: Json, other: Json) -> Json:
     if isinstance(one, int) and isinstance(other, int):
         return one + other
     return other
+
+
+def _texts(value: Value | TableValue) -> Iterator[str]:
+    """The texts in a parameter's value, also of a variant, of a table's cells, and of bytes that are one."""
+    match value:
+        case str():
+            yield value
+        case bytes():
+            yield value.decode("latin-1")
+            yield value.decode("utf-16-le", "replace")
+        case Variant(value=inner):
+            yield from _texts(inner)
+        case TableValue(rows=rows):
+            for cell in (cell for row in rows for cell in row):
+                yield from _texts(cell)
 
 
 def _is_integer(parameter: Parameter) -> bool:

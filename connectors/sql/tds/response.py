@@ -238,7 +238,8 @@ class ResponseFilter:
     def _message(self, message: ServerMessage, out: Out) -> None:
         text, counts = self._plan.message(message.text)
         add(self.masked, counts)
-        message = replace(message, text=text[:_LONGEST_TEXT], server=self._server_name)
+        procedure = message.procedure if text == message.text else ""
+        message = replace(message, text=text[:_LONGEST_TEXT], server=self._server_name, procedure=procedure)
         if message.token is TokenType.ERROR and len(self.errors) < _MOST_ERRORS:
             self.errors.append(message.text)
         out.append(message.encode())
