@@ -9,6 +9,7 @@ from typing import Any
 
 from connectors.kubectl.objects.parts import LIMIT, Items, Member, Opened, Part, Parts, constant
 from connectors.kubectl.objects.rules import Rulebook
+from connectors.kubectl.objects.status import withhold
 from connectors.kubectl.objects.walk import Walker
 from connectors.kubectl.request_info import RequestInfo
 from connectors.kubectl.scopes import BUILT_IN_GROUPS
@@ -17,6 +18,8 @@ from hoopcli.masking.masker import Masking
 from hoopcli.model.decision import Mask
 
 _TABLE = "Table"
+_CHANGES = frozenset({"patch", "update"})
+_REFUSALS = "kubernetes-refusals"
 
 
 class ObjectMasker:
@@ -107,6 +110,8 @@ class ObjectMasker:
         if not isinstance(obj, dict):
             raise ProtocolError("the answer is no object")
         kind, secret = str(obj.get("kind", "")), self._rulebook.of_secrets
+        if self._info.verb in _CHANGES and self._rulebook.hides and withhold(obj):
+            self.masked[_REFUSALS] += 1
         if kind == _TABLE and isinstance(obj.get("rows"), list):
             self._define(obj.get("columnDefinitions"))
             self._rows(obj["rows"])

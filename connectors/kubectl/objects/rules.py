@@ -99,6 +99,7 @@ class Rulebook:
         self._rules: dict[tuple[Mask, ...], Rules] = {}
         self._known: dict[bool, Rules] = {}
         self.of_secrets = info.kind_name == _SECRETS_NAME
+        self.hides = bool(masks) or self.of_secrets
 
     def of(self, namespace: str, name: str, *, secret: bool) -> Rules:
         """The rules for an object by its namespace and its name."""

@@ -17,6 +17,8 @@ from hoopcli.model.decision import Mask
 _BEGIN, _END = "[hoop:", "]"
 _REDACTED = "redacted"
 _PLAIN = re.compile(r"[\[\]\"\\]")
+#: What stands for a value of which nothing is shown.
+REDACTED = f"{_BEGIN}{_REDACTED}{_END}"
 #: A masked value in a text.
 MASKED = re.compile(r"\[hoop:[ !#-Z^-~]{1,64}\]")
 #: How a masked value begins in base64.
