@@ -120,6 +120,8 @@ class ObjectMasker:
             self._items(obj["items"], kind)
             self._walker.around(obj, "items")
         else:
+            if self._custom and self._info.subresource == "scale":
+                self._walker.scale(obj, namespace=self._info.namespace)
             self._walker.walk(obj, namespace=self._info.namespace, secret=secret and kind != "Status")
 
     def _part(self, part: Part) -> bytes:

@@ -76,6 +76,13 @@ class Walker:
         self.walk(obj)
         obj.update(held)
 
+    def scale(self, obj: dict[str, Any], *, namespace: str) -> None:
+        """Mask the scale of a custom resource, whose numbers and selector may be any of its fields."""
+        rules = self.rules_for(obj, secret=False, namespace=namespace)
+        for part in ("spec", "status"):
+            if rules.columns and isinstance(obj.get(part), dict):
+                self._inner(obj[part], rules, rules.root, rules.columns, obj)
+
     def cells(self, cells: list[Any], columns: list[tuple[str, str]], rules: Rules, *, custom: bool) -> None:
         """Mask the cells of a row. ``columns`` are names and formats; ``custom`` if anybody may have defined them."""
         root: dict[str, Any] = {}

@@ -205,6 +205,19 @@ def test_a_column_is_not_shown_for_being_called_a_name() -> None:
     assert [row["cells"] for row in shown["rows"]] == [["w", REDACTED], ["w", True]]
 
 
+@pytest.mark.parametrize("verb", ["GET", "PATCH"])
+def test_the_scale_of_a_custom_resource_may_be_any_field_of_it(verb: str) -> None:
+    """Who defines it says which fields its scale is made of, and under which names."""
+    scale = {"kind": "Scale", "metadata": {"name": "w"}, "spec": {"replicas": 90210}, "status": {"selector": "t0ken"}}
+    shown = masked(f"{verb} {WIDGETS.split()[1]}/w/scale", scale, [Mask("t", columns=("password",))])
+    assert (shown["spec"], shown["status"]) == ({"replicas": 0}, {"selector": REDACTED})
+    assert shown["metadata"]["annotations"] == {"hoop/masked": "[hoop:numbers]"}
+    for line in (f"{WIDGETS}/w/scale", "GET deployments/w/scale"):
+        assert masked(line, scale, [Mask("t", columns=("password",))] * (line != f"{WIDGETS}/w/scale")) == scale
+    odd = {"kind": "Scale", "spec": 7}
+    assert masked(f"{WIDGETS}/w/scale", odd, [Mask("t", columns=("password",))]) == odd
+
+
 def test_events_come_line_by_line() -> None:
     using = masker("GET configmaps?watch=1", [FOUND], events=True)
     data = events(config("a", x=CARD), config("b", x="fine"))
