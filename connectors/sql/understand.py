@@ -55,6 +55,7 @@ _RELEASES = frozenset({ProcId.SP_UNPREPARE, ProcId.SP_CURSORUNPREPARE, ProcId.SP
 _HOUSEKEEPING = _RELEASES | {ProcId.SP_CURSOROPTION}
 #: What drivers call the parameter that holds the text; one of these names anywhere else makes its place uncertain.
 _TEXT_NAMES = frozenset({"@stmt", "@statement"})
+_LONGEST_BINARY = 8000  # bytes; what is longer is no text in disguise
 _TRANSACTIONS = frozenset(
     {TransactionType.BEGIN, TransactionType.COMMIT, TransactionType.ROLLBACK, TransactionType.SAVE}
 )
@@ -289,7 +290,7 @@ def _texts(value: Value | TableValue) -> Iterator[str]:
     match value:
         case str():
             yield value
-        case bytes():
+        case bytes() if len(value) <= _LONGEST_BINARY:
             yield value.decode("latin-1")
             yield value.decode("utf-16-le", "replace")
         case Variant(value=inner):

@@ -17,6 +17,7 @@ from connectors.sql.tds.tokenstream import ColMetadata, Row
 from tests.sql.demo.stage import RawClient, raw, rows
 from tests.support.broker import RunningBroker, broker
 from tests.support.clients import change, fetch, freetds, odbc, pytds
+from tests.support.odbc import classified
 from tests.support.upstream import RunningUpstream, upstream
 
 LABELS = (
@@ -196,6 +197,17 @@ def test_who_asks_for_labels_is_told_in_the_version_asked_for(
     assert said.rank == (30 if version == 2 else None)
     assert isinstance(first, Row)
     assert first.values == ("[redacted]",)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_microsofts_driver_reads_the_labels_and_a_masked_value(
+    labelled: RunningUpstream, tmp_path: Path, version: int
+) -> None:
+    with brokered(labelled, tmp_path) as running:
+        said, value = classified(running.listen, SSN, version)
+    assert "Confidential - GDPR".encode("utf-16-le") in said
+    assert "Contact Info".encode("utf-16-le") in said
+    assert value == "[redacted]"
 
 
 def test_who_does_not_ask_hears_nothing_of_labels(labelled: RunningUpstream, tmp_path: Path) -> None:
