@@ -41,7 +41,7 @@ class Entry:
 @router.get(HERE)
 def connections(who: Annotated[Visitor, Depends(visitor)], services: Served) -> HTMLResponse:
     """The connections of the revision that holds."""
-    who.require("policy:read", "policy")
+    who.require("policy:read", "policy", "connections")
     revision = current(services)
     counts = _sessions(services) if who.may("audit:read", "ledgers") else None
     entries = [_entry(name, each, counts) for name, each in sorted(revision.connections.items())] if revision else []

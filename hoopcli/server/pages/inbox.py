@@ -19,6 +19,8 @@ from hoopcli.server.pages.render import page
 
 LIVE_SECONDS = 25.0
 LONGEST_MINUTES = 43_200
+#: PostgreSQL takes no text with a NUL.
+NO_NUL = r"^[^\x00]*$"
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -30,9 +32,9 @@ Seen = Annotated[str, Query(max_length=64)]
 
 
 def wanted(
-    principal: Annotated[str, Query(max_length=500)] = "",
-    connection: Annotated[str, Query(max_length=100)] = "",
-    rule: Annotated[str, Query(max_length=100)] = "",
+    principal: Annotated[str, Query(max_length=500, pattern=NO_NUL)] = "",
+    connection: Annotated[str, Query(max_length=100, pattern=NO_NUL)] = "",
+    rule: Annotated[str, Query(max_length=100, pattern=NO_NUL)] = "",
 ) -> Only:
     """Which requests an address asks for."""
     return Only(principal, connection, rule)

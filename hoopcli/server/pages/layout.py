@@ -14,11 +14,12 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from hoopcli.errors import DeniedError, HoopError, NotSignedInError, UsageError
-from hoopcli.server.access import Caller, permits, require
+from hoopcli.server.access import Caller, permits
 from hoopcli.server.pages.browser import browser_caller
 from hoopcli.server.pages.render import page
 from hoopcli.server.pages.security import CSRF_HEADER, check_same_origin, csrf_token
 from hoopcli.server.problems import Problem
+from hoopcli.server.records.kept import require_and_keep
 from hoopcli.server.services import Services, services_of
 
 
@@ -67,9 +68,9 @@ class Visitor:
         """Whether the policy lets them."""
         return permits(self.caller, self.services, verb, resource)
 
-    def require(self, verb: str, resource: str) -> None:
-        """Raise DeniedError unless the policy lets them."""
-        require(self.caller, self.services, verb, resource)
+    def require(self, verb: str, resource: str, what: str, **asked: object) -> None:
+        """Raise DeniedError unless the policy lets them. What they look at or do is kept, also if it is denied."""
+        require_and_keep(self.caller, self.services, verb, resource, what, asked)
 
     def layout(self, here: str) -> dict[str, Any]:
         """What the frame of a page shows: who looks, and where else they may go."""

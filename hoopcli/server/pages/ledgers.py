@@ -27,7 +27,7 @@ Skip = Annotated[int, Query(ge=0, le=10_000_000)]
 @router.get(HERE)
 def ledgers(who: Who, services: Served, skip: Skip = 0) -> HTMLResponse:
     """Every ledger, those first that have something wrong."""
-    who.require("audit:read", "ledgers")
+    who.require("audit:read", "ledgers", "ledgers")
     now = services.now()
     with services.database.read() as connection:
         found, total = overview.page(connection, format_time(now), skip=skip)
@@ -49,7 +49,7 @@ def ledgers(who: Who, services: Served, skip: Skip = 0) -> HTMLResponse:
 @router.get("/ledgers/{identity}")
 def ledger(identity: Identity, who: Who, services: Served) -> HTMLResponse:
     """One ledger, its witnesses and its alerts."""
-    who.require("audit:read", "ledgers")
+    who.require("audit:read", "ledgers", "ledger", ledger=identity)
     now = services.now()
     with services.database.read() as connection:
         seen = overview.one(connection, identity, format_time(now))
@@ -81,7 +81,7 @@ def resolve(
     comment: Annotated[str, Form(min_length=1, max_length=4_000)],
 ) -> Response:
     """Close an alert: somebody has dealt with it, and says how."""
-    who.require("ledger:resolve", "ledgers")
+    who.require("ledger:resolve", "ledgers", "close-alert", ledger=identity, alert=alert)
     now, me, said = services.now().timestamp(), who.caller.principal.subject, comment.replace("\0", "\u2400")
     with services.database.write() as connection:
         mine = any(each.id == alert for each in alerts.every(connection, open_only=True, ledger=identity))

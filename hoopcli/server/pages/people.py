@@ -24,6 +24,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 HERE = "/people"
 PAGE = 50
+#: PostgreSQL takes no text with a NUL.
+NO_NUL = r"^[^\x00]+$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def people(
     ended: Annotated[int | None, Query(ge=0, le=10_000_000)] = None,
 ) -> HTMLResponse:
     """Who is signed in, and which brokers were heard of late."""
-    who.require("people:read", "sessions")
+    who.require("people:read", "sessions", "people")
     every = Sessions(services.database, services.settings.sessions).every(services.now())
     grouped: defaultdict[str, list[Held]] = defaultdict(list)
     for held in every:
@@ -70,10 +72,10 @@ def people(
 def revoke(
     who: Annotated[Visitor, Depends(sender)],
     services: Served,
-    subject: Annotated[str, Form(min_length=1, max_length=500)],
+    subject: Annotated[str, Form(min_length=1, max_length=500, pattern=NO_NUL)],
 ) -> Response:
     """End every session of a person, and of those that act for them."""
-    who.require("people:revoke", subject)
+    who.require("people:revoke", subject, "revoke", subject=subject)
     return _ended(services, Sessions(services.database, services.settings.sessions).end(subject=subject))
 
 
@@ -81,7 +83,7 @@ def revoke(
 def end(
     who: Annotated[Visitor, Depends(sender)],
     services: Served,
-    session: Annotated[str, Form(min_length=1, max_length=32)],
+    session: Annotated[str, Form(min_length=1, max_length=32, pattern=NO_NUL)],
 ) -> Response:
     """End one session."""
     store = Sessions(services.database, services.settings.sessions)
@@ -89,7 +91,8 @@ def end(
         held = store.get(session, services.now())
     except NotSignedInError:
         raise not_found("this session has ended already") from None
-    who.require("people:revoke", held.principal.on_behalf_of or held.principal.subject)
+    subject = held.principal.on_behalf_of or held.principal.subject
+    who.require("people:revoke", subject, "revoke", subject=subject, session=session)
     return _ended(services, store.end(identity=session))
 
 

@@ -27,7 +27,7 @@ Serial = Annotated[int, Query(ge=1, le=2**31 - 1)]
 @router.get(HERE)
 def policy(who: Who, services: Served) -> HTMLResponse:
     """The revision that holds."""
-    who.require("policy:read", "policy")
+    who.require("policy:read", "policy", "policy")
     revision = current(services)
     return _document(who, services, revision, holds=True)
 
@@ -37,7 +37,7 @@ def revisions(
     who: Who, services: Served, before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None
 ) -> HTMLResponse:
     """Who changed the policy and when, the newest first."""
-    who.require("policy:read", "policy")
+    who.require("policy:read", "policy", "policy-revisions")
     found = Catalog(services.database).history(before, PAGE)
     more = found[-1].serial if len(found) == PAGE and found[-1].serial > 1 else None
     return page(
@@ -52,7 +52,7 @@ def revisions(
 @router.get("/policy/revisions/{serial}")
 def revision(who: Who, services: Served, serial: Annotated[int, Path(ge=1, le=2**31 - 1)]) -> HTMLResponse:
     """One revision."""
-    who.require("policy:read", "policy")
+    who.require("policy:read", "policy", "policy", serial=serial)
     return _document(who, services, Catalog(services.database).revision(serial), holds=False)
 
 
@@ -61,7 +61,7 @@ def diff(
     who: Who, services: Served, old: Serial, new: Serial, view: Literal["unified", "split"] = "unified"
 ) -> HTMLResponse:
     """What changed from one revision to another, in the policy and in the connections."""
-    who.require("policy:read", "policy")
+    who.require("policy:read", "policy", "policy-diff", old=old, new=new)
     catalog = Catalog(services.database)
     before, after = catalog.revision(old), catalog.revision(new)
     return page(

@@ -19,6 +19,7 @@ from hoopcli.server.pages.connections import current
 from hoopcli.server.pages.layout import PageRoute, Visitor, sender, visitor
 from hoopcli.server.pages.render import page
 from hoopcli.server.problems import Problem
+from hoopcli.server.records.kept import keep
 from hoopcli.server.records.sight import may_read
 from hoopcli.server.services import Served, Services
 from hoopcli.settings import connectors
@@ -97,6 +98,7 @@ def begin(who: Sender, services: Served, policy: Text, after: After, comment: Co
     text = _plain(policy)
     try:
         run = _runs(who, services).begin(text, services.now())
+        keep(who.caller, services, "dry-run", {"run": run.id})
     except UsageError:
         return _page(who, status=422, after=after, text=text, comment=comment)
     return RedirectResponse(f"/policy/dry-runs/{run.id}", 303)

@@ -40,7 +40,7 @@ def ask(
     connection: Annotated[str, Query(max_length=100)] = "",
 ) -> HTMLResponse:
     """The empty form."""
-    who.require("policy:read", "policy")
+    who.require("policy:read", "policy", "explain")
     asker = who.caller.principal
     filled = {"subject": asker.subject, "groups": ", ".join(sorted(asker.groups)), "connection": connection}
     return _page(who, services, current(services), {**_EMPTY, **filled})
@@ -59,7 +59,7 @@ def explain(
     reason: Field = "",
 ) -> HTMLResponse:
     """The decision, and what each rule and each mask says. A statement in an address would end up in logs: POST."""
-    who.require("policy:read", "policy")
+    who.require("policy:read", "policy", "explain", subject=subject, connection=connection)
     filled = {
         "subject": subject, "kind": kind.value, "groups": groups, "on_behalf_of": on_behalf_of,
         "connection": connection, "text": text, "reason": reason,

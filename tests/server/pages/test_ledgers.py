@@ -10,12 +10,14 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from sqlalchemy import select
 
 from hoopcli.model.access import Principal
 from hoopcli.server.pages.render import ago, count
 from hoopcli.server.people.store import Sessions
 from hoopcli.server.sync import alerts, overview, store
 from hoopcli.server.sync.alerts import Kind, check_silence, raise_alert
+from hoopcli.server.tables.records import reads
 from tests.server.pages.conftest import SignedIn, ask
 from tests.server.pages.stage import CLAIRE, Machine, asked, looked_after, publish, signed_in_session
 from tests.server.pages.test_inbox import PHONE, XSS
@@ -136,6 +138,8 @@ def test_there_are_no_such_ledgers(server: Running) -> None:
         assert browser.get("/ledgers/999").status_code == 404
         assert browser.get("/ledgers/x").status_code == 422
         assert browser.get("/ledgers?skip=-1").status_code == 422
+        assert browser.get("/approvals?principal=%00").status_code == 422
+        assert browser.post("/people/revoke", data={"csrf": csrf(browser), "subject": "a\0"}).status_code == 422
 
 
 def test_many_ledgers_come_page_by_page(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +177,19 @@ def test_people_are_signed_out_with_their_agents(server: Running, signed_in: Sig
     with httpx_of(server, NADIA) as browser:
         gone = browser.post("/people/end", data={"csrf": csrf(browser), "session": other.id})
     assert gone.status_code == 404
+
+
+def test_who_looked_and_who_acted_is_kept(server: Running) -> None:
+    with httpx_of(server, ADA) as browser:
+        browser.get("/people")
+    with httpx_of(server, EVE) as browser:
+        browser.post("/people/revoke", data={"csrf": csrf(browser), "subject": "omar@example.com"})
+    with server.services.database.read() as connection:
+        rows = connection.execute(select(reads).order_by(reads.c.id.desc()).limit(2)).all()
+    assert [(row.subject, row.what, row.allowed) for row in rows] == [
+        ("eve@example.com", "revoke", False), ("ada@example.com", "people", True),
+    ]  # fmt: skip
+    assert rows[0].asked == {"subject": "omar@example.com"}
 
 
 def test_home_says_what_needs_attention(server: Running, signed_in: SignedIn, forked: Machine, quiet: Machine) -> None:
