@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, RowMapping, select, text
 
 from hoopcli.server.database import Database
 from hoopcli.server.records.keys import HIGHEST, moment
@@ -25,7 +25,14 @@ PAGE: Final = 50
 COUNTED: Final = 1_000
 """Facets count the newest so many."""
 _FEW: Final = 300
-"""So many scopes are looked for as terms; of more, what was found is checked one by one."""
+_VERY_FEW: Final = 20
+"""So many scopes are looked for as terms, by SQLite and by PostgreSQL; of more, what is found is checked one by one."""
+_FROM: Final = "audit_statements s"
+_SORTED: Final = 2_000
+"""So many matches PostgreSQL may sort."""
+_MARGIN: Final = 4
+_WIDER: Final = 16
+_SCOPE: Final = tables.scopes.c
 FACETS: Final = {
     "person": "principal",
     "on_behalf_of": "on_behalf_of",
@@ -157,33 +164,85 @@ def _sessions(
 def _statements(
     connection: Connection, query: Query, sight: Sight, below: int | None, limit: int
 ) -> Sequence[RowMapping]:
-    where, values = _between(query, below)
-    few = not sight.everything and len(sight.scopes) <= _FEW
-    if few and not sight.scopes:
+    sight = _narrowed(connection, query, sight)
+    if not sight.everything and not sight.scopes:
         return []
-    of_scopes = [term("g", str(scope)) for scope in sorted(sight.scopes)] if few else []
+    where, values = _between(query, below)
+    sqlite = connection.dialect.name == "sqlite"
+    few = not sight.everything and len(sight.scopes) <= (_FEW if sqlite else _VERY_FEW)
     if not few:
         _restrict(connection, sight, where, values, "scope")
     whole, beginnings = asked(query.text)
-    sqlite = connection.dialect.name == "sqlite"
+    of_scopes = [term("g", str(scope)) for scope in sorted(sight.scopes)] if few else []
     match = (fts_query if sqlite else ts_query)(query.terms, whole, beginnings, of_scopes)
-    source = "audit_statements s"
-    if match and sqlite:
-        source = "audit_words w CROSS JOIN audit_statements s ON s.key = w.rowid"
+    values |= {"limit": limit}
+    if not match:
+        return _rows(connection, _FROM, where, values)
+    values["match"] = match
+    if sqlite:
         where = [part.replace("key", "w.rowid") if part.startswith("key") else part for part in where]
-        where.append("audit_words MATCH :match")
-    elif match:
-        where.append("words @@ CAST(:match AS tsquery)")
-    if match:
-        values["match"] = match
-    order = "w.rowid" if match and sqlite else "s.key"
+        source = "audit_words w CROSS JOIN audit_statements s ON s.key = w.rowid"
+        return _rows(connection, source, [*where, "audit_words MATCH :match"], values, "w.rowid")
+    return _in_windows(connection, [*where, "words @@ CAST(:match AS tsquery)"], values)
+
+
+def _narrowed(connection: Connection, query: Query, sight: Sight) -> Sight:
+    """What somebody reads of the person and the connection that they ask for, if they do not read everything."""
+    named = {"principal": query.person, "connection": query.connection}
+    wanted = {name: value for name, value in named.items() if value}
+    if sight.everything or not wanted:
+        return sight
+    found = select(_SCOPE.id).where(*(_SCOPE[name] == value for name, value in wanted.items()))
+    return Sight(sight.scopes.intersection(connection.execute(found).scalars()), everything=False)
+
+
+def _rows(
+    connection: Connection, source: str, where: Sequence[str], values: Mapping[str, Any], order: str = "s.key"
+) -> Sequence[RowMapping]:
+    """Statements with what is known of their sessions."""
     columns = ", ".join(f"s.{column.name}" for column in tables.statements.columns)
     found = f"SELECT {columns} FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} DESC LIMIT :limit"  # noqa: S608
     sql = (
-        "SELECT f.*, a.session AS name, a.principal, a.kind, a.on_behalf_of, a.connection, a.connector"  # noqa: S608 - as above
+        "SELECT f.*, a.session AS name, a.principal, a.kind, a.on_behalf_of, a.connection, a.connector"  # noqa: S608
         f" FROM ({found}) f JOIN audit_sessions a ON a.key = f.session ORDER BY f.key DESC"
     )
-    return connection.execute(text(sql), values | {"limit": limit}).mappings().all()
+    return connection.execute(text(sql), values).mappings().all()
+
+
+def _in_windows(connection: Connection, where: Sequence[str], values: Mapping[str, Any]) -> Sequence[RowMapping]:
+    """What matches on PostgreSQL, whose index of words has no order: first among the newest, then among more.
+
+    How far back one looks first is told by the planner's guess at how many match. Where that was wrong all that match
+    are taken from the index, and sorted: looking at everything by time may take a thousand times as long.
+    """
+    ends = connection.execute(text("SELECT min(key), max(key) FROM audit_statements")).one()
+    end = min(values["end"], (ends[1] or 0) + 1)
+    start = max(values.get("start", 0), ends[0] or 0)
+    share = _first_share(connection, where, values)
+    while share < 1:
+        window = {**values, "from": end - int((end - start) * share)}
+        rows = _rows(connection, _FROM, [*where, "key >= :from"], window)
+        if len(rows) >= values["limit"]:
+            return rows
+        share *= _WIDER
+    every = f"WITH m AS MATERIALIZED (SELECT key FROM {_FROM} WHERE {' AND '.join(where)})"  # noqa: S608 - ours
+    newest = f"{every} SELECT key FROM m ORDER BY key DESC LIMIT :limit"  # noqa: S608 - as above
+    keys = connection.execute(text(newest), values).scalars().all()
+    return _rows(connection, _FROM, ["key = ANY(:keys)"], {"keys": list(keys), "limit": values["limit"]})
+
+
+def _first_share(connection: Connection, where: Sequence[str], values: Mapping[str, Any]) -> float:
+    """The share of the time asked for in which there should be enough; 1 or more for all of it."""
+    if _guess(connection, where[-1:], values) <= _SORTED:
+        return 1.0
+    return _MARGIN * int(values["limit"]) / max(_guess(connection, where, values), 1)
+
+
+def _guess(connection: Connection, where: Sequence[str], values: Mapping[str, Any]) -> int:
+    """How many rows the planner expects."""
+    explain = f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {_FROM} WHERE {' AND '.join(where)}"  # noqa: S608 - ours
+    [plan] = connection.execute(text(explain), values).scalar_one()
+    return int(plan["Plan"]["Plan Rows"])
 
 
 def _between(query: Query, below: int | None) -> tuple[list[str], dict[str, Any]]:

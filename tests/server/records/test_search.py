@@ -202,3 +202,20 @@ def _only(*scopes: int) -> Sight:
 
 def _same_time(long: Story) -> list[bytes]:
     return [seal(draft).encode("2026-03-01T09:00:00.000000Z") for draft in long.drafts]
+
+
+def test_where_the_planner_errs_everything_is_looked_at(made: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL the newest are looked at first: few that match are found all the same, and many in order."""
+    long = Story().open()
+    for number in range(PAGE * 2):
+        long.ask(f"x{number}", DENY if number == 3 else ALLOW, text=f"SELECT {number}")
+    take(made.database, 1, _same_time(long))
+    monkeypatch.setattr(search, "_SORTED", -1)
+    for margin in (1, 0.001, 0.0001):
+        monkeypatch.setattr(search, "_MARGIN", margin)
+        assert texts(find(made, text="select", effect="deny")) == ["SELECT 3"]
+        assert texts(find(made, text="select")) == [f"SELECT {n}" for n in reversed(range(PAGE, PAGE * 2))]
+        assert (
+            texts(find(made, text="select", sight=_only(1, *range(50, 90)), connection="azure-sql"))[0] == "SELECT 99"
+        )
+        assert texts(find(made, text="select", sight=_only(1), person="nobody@example.com")) == []
