@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hoopcli.model.access import Principal, PrincipalKind
 from hoopcli.server.catalog.store import Catalog
 from hoopcli.server.pages import differences, highlight
 from hoopcli.server.pages.policy_draft import remarks
+from tests.server.pages import stage
 from tests.server.pages.conftest import SignedIn
 from tests.server.pages.stage import CLAIRE, POLICY, Machine, asked, looked_after, publish
 from tests.server.pages.test_inbox import PHONE, XSS
@@ -220,3 +222,21 @@ def test_rows_of_differences() -> None:
     far = differences.rows("\n".join("abcdefghijklmnop"), "\n".join("Abcdefghijklmnop".replace("p", "P")))
     assert [r.kind for r in far].count("gap") == 1
     assert differences.unified(far)[-1].new == "P"
+
+
+def test_the_first_policy_is_written_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with looked_after(tmp_path) as server, httpx_of(server, NADIA) as browser:
+        assert "There is no policy yet" in browser.get("/").text
+        assert "Write the first" in browser.get("/policy").text
+        assert "hands out no connections yet" in browser.get("/connections").text
+        assert "None yet" in browser.get("/policy/revisions").text
+        form = {"csrf": csrf(browser), "policy": POLICY.replace("\n", "\r\n"), "after": "0", "comment": "first"}
+        assert browser.post("/policy/dry-runs", data=form).status_code == 404
+        assert browser.post("/policy/dry-runs", data=form | {"policy": "rules: ["}).status_code == 422
+        assert browser.post("/policy/draft/publish", data=form).headers["location"] == "/policy"
+        assert current(server).policy == POLICY
+        broken = {"lost": {"kind": "sql"}, "unknown": {"kind": "no-such"}}
+        monkeypatch.setattr(stage, "CONNECTIONS", broken)
+        publish(server)
+        shown = browser.get("/connections").text
+        assert "no connector of kind" in shown
