@@ -50,7 +50,7 @@ SELECT 'H', hs.name, h.name, s.name, t.name
 FROM {{db}}sys.tables AS t JOIN {{db}}sys.schemas AS s ON s.schema_id = t.schema_id
 JOIN {{db}}sys.tables AS h ON h.object_id = t.history_table_id
 JOIN {{db}}sys.schemas AS hs ON hs.schema_id = h.schema_id
-IF OBJECT_ID('{{db}}sys.sensitivity_classifications') IS NOT NULL
+IF OBJECT_ID(N'{{text}}sys.sensitivity_classifications') IS NOT NULL
 AND HAS_PERMS_BY_NAME({{name}}, 'DATABASE', 'VIEW ANY SENSITIVITY CLASSIFICATION') = 1
 BEGIN
 SELECT '{LABEL}', s.name, o.name, c.name, CONCAT(CAST(f.label AS nvarchar(128)), CHAR(10),
@@ -69,13 +69,10 @@ def question(database: str, headers: Headers, *, here: bool = False) -> RpcReque
     ``here`` says that it is the session's own, which is not named: its name may differ in case from its segment.
     """
     name = database if database.startswith("[") else f"[{database}]"
-    quoted = "DB_NAME()" if here else "N'" + _bare(name).replace("'", "''") + "'"
-    text = Parameter(_NVARCHAR_MAX, _QUESTION.format(db="" if here else f"{name}.", name=quoted))
+    db = "" if here else f"{name}."
+    quoted = "QUOTENAME(DB_NAME())" if here else "N'" + name.replace("'", "''") + "'"
+    text = Parameter(_NVARCHAR_MAX, _QUESTION.format(db=db, text=db.replace("'", "''"), name=quoted))
     return RpcRequest((RpcCall(proc_id=ProcId.SP_EXECUTESQL, parameters=(text,)),), headers)
-
-
-def _bare(name: str) -> str:
-    return name[1:-1].replace("]]", "]")
 
 
 def is_question(request: Request) -> bool:
