@@ -9,6 +9,7 @@ from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -50,7 +51,15 @@ def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
         assert migrations.is_current(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         changes = compare_metadata(context, [module.metadata for module in modules])  # type: ignore[arg-type]
-    assert [change for change in changes if change[:2] != ("remove_table", "alembic_version")] == []
+    assert [change for change in changes if not is_words(change)] == []
+
+
+def is_words(change: Any) -> bool:
+    """Whether this is of the full text, which each database has in a way of its own and no table describes."""
+    name = str(getattr(change[-1], "name", ""))
+    return change[0].startswith("remove_") and (
+        name == "words" or name.startswith(("audit_words", "audit_statements_words"))
+    )
 
 
 def test_writers_take_turns_and_lose_nothing(database: Database) -> None:
