@@ -219,3 +219,9 @@ def test_where_the_planner_errs_everything_is_looked_at(made: Services, monkeypa
             texts(find(made, text="select", sight=_only(1, *range(50, 90)), connection="azure-sql"))[0] == "SELECT 99"
         )
         assert texts(find(made, text="select", sight=_only(1), person="nobody@example.com")) == []
+
+
+def test_statements_of_one_moment_in_two_ledgers_are_told_apart(made: Services) -> None:
+    for ledger in (1, 1 + 2048, 1 + 2 * 2048):  # their keys would be the same
+        take(made.database, ledger, story())
+    assert len({row["key"] for row in find(made, person="agent:claire").rows}) == 9
