@@ -26,8 +26,11 @@ def _sources(understood: Understood) -> frozenset[str]:
     """The tables whose columns a request shows or tells of, also of temporary tables that were filled from them."""
     outputs = everything(tuple(output for batch in understood.batches for output in batch.outputs or ())) or ()
     told = (column for batch in understood.batches for name in _COLUMNS for column in _texts(batch.facts, name))
-    parents = (".".join(segments(column)[:-1]) for column in (*outputs, *told))
-    return frozenset(parent for parent in parents if parent)
+    return frozenset(map(_parent, (*outputs, *told))) - {""}
+
+
+def _parent(column: str) -> str:
+    return ".".join(segments(column)[:-1]) if "[" in column else column.rpartition(".")[0]
 
 
 def expand(understood: Understood, catalog: Catalog) -> Understood:
@@ -58,7 +61,7 @@ def _labels(understood: Understood, catalog: Catalog) -> dict[str, Json]:
     """
     named = tables_of(understood)
     below = [catalog.tables(table) for table in named]
-    tables = sorted(named.union(*(found for found in below if found is not None)))
+    tables = sorted(named.union(*filter(None, below)))
     told = {table: catalog.labels(table) for table in tables}
     known = [table for table in tables if told[table] is not None]
     if None in below or len(known) < len(tables):
