@@ -9,7 +9,7 @@ from hoopcli.model.decision import Json
 
 
 def described(batch: Batch) -> Mapping[str, Json]:
-    """``statements`` with what each does; ``columns`` of the result with their sources, None where not known."""
+    """``statements`` with what each does; ``columns`` of its results with their sources, None where not known."""
     statements: list[Json] = [
         {
             "text": statement.text,
@@ -17,7 +17,7 @@ def described(batch: Batch) -> Mapping[str, Json]:
         }
         for statement in batch.statements
     ]
-    columns: list[Json] = [_column(output) for output in batch.outputs or ()]
+    columns: list[Json] = [_column(output) for outputs in batch.results or () for output in outputs or ()]
     return {"statements": statements, "columns": columns}
 
 

@@ -12,6 +12,7 @@ from connectors.sql.tds.tokens_login import UNLABELLED, Labels
 from connectors.sql.tds.types import Layout
 from connectors.sql.tsql.classify import Batch, Output
 from connectors.sql.tsql.names import segment
+from connectors.sql.tsql.outputs import Outputs
 from hoopcli.masking.masker import Masking, StreamMasker
 from hoopcli.model.decision import Mask, Method
 
@@ -51,7 +52,8 @@ class ResultPlan:
         self.masking = masking
         self._catalog = catalog
         self._batches = batches
-        self._outputs = batches[0].outputs if len(batches) == 1 else None
+        self._results = batches[0].results if len(batches) == 1 else None
+        self._variables = [batch.variables for batch in batches]
         self._tables = frozenset(below for batch in batches for table in batch.reads for below in self._under(table))
         unknown = {"*"} if any(batch.facts["reads_unknown"] for batch in batches) else set()
         self._touched = any(masking.could_match(table) for table in self._tables | unknown)
@@ -67,7 +69,7 @@ class ResultPlan:
 
     def columns(self, columns: Sequence[Column], labels: Sequence[Labels] = ()) -> Sequence[FieldMask | None]:
         """The mask of each column. Raises BlockedError if the result is not what the statement said."""
-        if self._outputs == () and self.masking.by_column:
+        if self._results == () and self.masking.by_column:
             return [FieldMask(_UNANNOUNCED, self.masking)] * len(columns)
         self._touched |= any(self.masking.for_field((), *astuple(each)) for each in labels)
         if not self._touched:
@@ -80,8 +82,13 @@ class ResultPlan:
         ]
 
     def return_value(self, name: str) -> FieldMask | None:
-        """The mask of an output parameter: what flows into it is not followed, so every masked table counts."""
-        return self._field(self._anything(name), plain=False) if self._touched else None
+        """The mask of an output parameter, which may hold whatever a variable of the texts does."""
+        if not self._touched:
+            return None
+        if None in self._variables:
+            return FieldMask(_UNANNOUNCED, self.masking)
+        held = (column for sources in self._variables for column in sources or ())
+        return self._field({*self._anything(name), *held}, plain=False)
 
     def message(self, text: str) -> tuple[str, Mapping[str, int]]:
         """An error or info text as the client may see it, and what was masked in it."""
@@ -119,17 +126,28 @@ class ResultPlan:
 
     def _origins(self, names: Sequence[str]) -> list[tuple[set[str], bool]]:
         """The qualified columns that each column of a result may come from, and whether it is one of them as it is."""
-        outputs = self._outputs
+        if self._results is None:
+            return [(self._anything(name), False) for name in names]
+        found = [origins for origins in (self._origins_in(outputs, names) for outputs in self._results) if origins]
+        if names and not found:
+            raise BlockedError(f"the result has {len(names)} columns, as no statement returns")
+        return [
+            (set[str]().union(*(sources for sources, _ in column)), all(plain for _, plain in column))
+            for column in zip(*found, strict=True)
+        ]
+
+    def _origins_in(self, outputs: Outputs, names: Sequence[str]) -> list[tuple[set[str], bool]]:
+        """The same if it is a certain one of the results; empty if it is not."""
         if outputs is None:
             return [(self._anything(name), False) for name in names]
         stars = [at for at, output in enumerate(outputs) if output.star]
         if not stars:
             if len(outputs) != len(names):
-                raise BlockedError(f"the result has {len(names)} columns, but its statement returns {len(outputs)}")
+                return []
             return [_of(output, name) for output, name in zip(outputs, names, strict=True)]
         before, after = outputs[: stars[0]], outputs[stars[-1] + 1 :]
         if len(names) < len(before) + len(after):
-            raise BlockedError(f"the result has {len(names)} columns, fewer than its statement returns")
+            return []
         middle = names[len(before) : len(names) - len(after)]
         starred = outputs[stars[0] : stars[-1] + 1]
         return [

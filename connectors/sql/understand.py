@@ -157,7 +157,11 @@ class _Call:
     def _batch(self, scope: Scope) -> Batch | None:
         if not self.call.plain:
             return classify_procedure(self.call.name, scope) if self.known is None else None
-        return classify(self.text, scope) if self.text is not None else None
+        if self.text is None:
+            return None
+        batch = classify(self.text, scope)
+        own = any(parameter.flags & ParameterFlags.BY_REF_VALUE for parameter in self.call.parameters)
+        return batch if own and not self.handles_out else replace(batch, variables=frozenset())
 
     def _text(self, handles: Handles) -> str | None:
         """The T-SQL that the call runs; None if that is unknown, or if it is a procedure."""

@@ -18,12 +18,14 @@ from connectors.sql.tsql.execute import call
 from connectors.sql.tsql.lexer import BINARY, END, NUMBER, STRING, Doubt
 from connectors.sql.tsql.names import Scope
 from connectors.sql.tsql.outputs import Output, Outputs
+from connectors.sql.tsql.variables import Sources, Variables
 from hoopcli.masking.methods import looks_masked
 from hoopcli.model.decision import Action, Json
 
 __all__ = ["VERBS", "Batch", "Output", "Scope", "SqlStatement", "classify", "classify_procedure"]
 
 _MAX_DEPTH = 8
+_MOST_READINGS = 8
 _CACHED_TEXT = 16_384
 _CACHED_BATCHES = 1024
 _LITERALS = frozenset({STRING, NUMBER, BINARY})
@@ -43,15 +45,15 @@ class Batch:
     """What a batch does. ``facts`` is to be read only: a batch is shared by all who ask for the same text.
 
     ``actions`` has one action a verb; ``reads`` are the tables whose values may take part in results or copies.
-    ``outputs`` are the columns of its one result, empty without a result, None where they cannot be told; ``taken`` are
-    columns that it gives the value of a variable; ``temps`` the temporary tables that the session has after it. The
-    facts:
+    ``results`` are the columns of each result that it may return, None where they cannot be told; ``taken`` are
+    columns that it gives the value of a variable; ``temps`` the temporary tables that the session has after it;
+    ``variables`` all that values of its variables may derive from, None where that is not known. The facts:
 
     - ``statement_count``, ``has_literals``, ``dynamic`` (a text runs that is known only then), ``cross_database``;
     - ``filtered``: every UPDATE, DELETE and such a branch of MERGE chooses among rows;
     - ``row_limited``: every query that returns or copies rows has TOP or FETCH, or no table;
     - ``tables``: all that is read or changed; ``reads_system``, ``reads_unknown``: catalogue, or nobody knows what;
-    - ``unresolved``: values of tables may leave in a way that ``outputs`` does not describe;
+    - ``unresolved``: values of tables may leave in a way that ``results`` does not describe;
     - ``copies``: values of tables are put where a later batch reads them under another name;
     - ``predicates``: columns of whose values it tells something without showing them: what conditions, orders, groups
       and computations depend on (``table.*`` where the column is not known); ``equalities``: those that it only
@@ -65,9 +67,17 @@ class Batch:
     actions: tuple[Action, ...]
     facts: Mapping[str, Json]
     reads: frozenset[str]
-    outputs: tuple[Output, ...] | None
+    results: tuple[Outputs, ...] | None
     taken: frozenset[str] = frozenset()
     temps: tuple[tuple[str, Outputs], ...] = ()
+    variables: Sources = frozenset()
+
+    @property
+    def outputs(self) -> Outputs:
+        """The columns of its one result; empty without a result, None where they cannot be told or it has several."""
+        if self.results is None or len(self.results) > 1:
+            return None
+        return self.results[0] if self.results else ()
 
 
 def classify(text: str, scope: Scope, *, depth: int = 0) -> Batch:
@@ -117,17 +127,32 @@ def _guarded(read: Callable[[], tuple[list[SqlStatement], Effects, bool]]) -> Ba
         effects.summary() or (Action("sql:control"),),
         _facts(effects, has_literals=has_literals),
         frozenset(effects.reads),
-        effects.outputs,
+        effects.returned,
         frozenset(effects.taken),
         effects.temps,
+        effects.variables,
     )
 
 
-def _read(cursor: Cursor, scope: Scope, depth: int) -> tuple[list[SqlStatement], Effects]:
-    """Read statement after statement until no token is left."""
+def _read(
+    cursor: Cursor, scope: Scope, depth: int, variables: Variables | None = None
+) -> tuple[list[SqlStatement], Effects]:
+    """Read statement after statement until no token is left, until it is known what each variable may hold."""
     if depth > _MAX_DEPTH:
         raise Doubt(f"Texts execute texts more than {_MAX_DEPTH} deep.")
-    ctx = Context(cursor, scope, _nested(depth))
+    variables = variables or Variables()
+    for _ in range(_MOST_READINGS):
+        cursor.at = 0
+        variables.again()
+        found, effects = _read_once(Context(cursor, scope, _nested(depth), variables=variables))
+        if variables.settled:
+            effects.variables = variables.all
+            return found, effects
+    raise Doubt("Its variables take their values from each other in too many steps.")
+
+
+def _read_once(ctx: Context) -> tuple[list[SqlStatement], Effects]:
+    cursor = ctx.cursor
     whole = Effects()
     found: list[SqlStatement] = []
     while True:
@@ -145,9 +170,9 @@ def _read(cursor: Cursor, scope: Scope, depth: int) -> tuple[list[SqlStatement],
         whole.merge(ctx.effects)
 
 
-def _nested(depth: int) -> Callable[[str, Scope], Effects]:
-    def read(text: str, scope: Scope) -> Effects:
-        return _read(Cursor(text), scope, depth + 1)[1]
+def _nested(depth: int) -> Callable[[str, Scope, Variables], Effects]:
+    def read(text: str, scope: Scope, variables: Variables) -> Effects:
+        return _read(Cursor(text), scope, depth + 1, variables)[1]
 
     return read
 

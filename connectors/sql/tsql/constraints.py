@@ -38,7 +38,8 @@ def _reference(ctx: Context) -> None:
     name = resolve(c.name(limit=3), ctx.scope)
     columns = c.names_in_parentheses() if c.key == "(" else ()
     ctx.effects.seen(name)
-    ctx.effects.tell(frozenset(f"{name.resource}.{segment(column)}" for column in columns) or {f"{name.resource}.*"})
+    referred = [segment(column) for column in columns] or ["*"]
+    ctx.effects.tell(frozenset(f"{name.resource}.{column}" for column in referred))
 
 
 def _path(c: Cursor) -> Parts:

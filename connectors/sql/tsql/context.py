@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from connectors.sql.tsql import queries
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.effects import Effects
-from connectors.sql.tsql.lineage import NOTHING, Lineage, union
+from connectors.sql.tsql.lineage import Lineage, union
 from connectors.sql.tsql.names import Scope
-from connectors.sql.tsql.tree import Cte, Expr, Query
+from connectors.sql.tsql.tree import Constant, Cte, Expr, Query
+from connectors.sql.tsql.variables import NOTHING, Sources, Variables
 
 
 @dataclass(slots=True)
@@ -19,16 +20,17 @@ class Context:
 
     ``scope`` follows USE; ``conditional`` counts the branches and loops around the statement; ``jumps`` and ``moved``
     say that the batch has a GOTO and a USE, which together leave the database unknown. ``nested`` reads a text that
-    the batch executes, in the scope that it has there.
+    the batch executes, in the scope and with the variables that it has there.
     """
 
     cursor: Cursor
     scope: Scope
-    nested: Callable[[str, Scope], Effects]
+    nested: Callable[[str, Scope, Variables], Effects]
     effects: Effects = field(default_factory=Effects)
     conditional: int = 0
     jumps: bool = False
     moved: bool = False
+    variables: Variables = field(default_factory=Variables)
 
     @property
     def first(self) -> bool:
@@ -37,7 +39,7 @@ class Context:
 
     def lineage(self, ctes: Sequence[Cte] = ()) -> Lineage:
         """A fresh follower of queries for one statement."""
-        return Lineage(self.scope, self.effects, ctes, repeated=self.repeated)
+        return Lineage(self.scope, self.effects, ctes, self.variables, repeated=self.repeated)
 
     @property
     def repeated(self) -> bool:
@@ -51,6 +53,23 @@ class Context:
         if found != NOTHING:
             self.effects.hold()
             self.effects.tell(found)
+
+    def assign(self, name: str, found: Sources) -> None:
+        """Note a value given to a variable. Whether it fits the variable's type tells of it."""
+        if not self.variables.assign(name, found):
+            self.effects.hold()
+        if found != NOTHING and not self.variables.fits(name):
+            self.effects.tell(found)
+
+    def spoken(self, expr: Expr) -> None:
+        """Note what the text of a message is made of: it is hidden where a masked column is among it."""
+        self.lineage().sources(expr, ())
+
+    def used(self, name: str) -> None:
+        """Note a variable whose value goes where it is not followed."""
+        if self.lineage().sources(Constant(name, variable=True), ()) != NOTHING:
+            self.effects.store()
+            self.effects.tell(self.variables.of(name))
 
     def test(self, condition: Expr) -> None:
         """Note what a condition reads; only its truth leaves."""

@@ -6,6 +6,7 @@ from connectors.sql.tsql import expressions, queries, statements
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import END, NUMBER, STRING, VARIABLE, Doubt
+from connectors.sql.tsql.outputs import everything, resolved
 
 _TRANSACTION = ("TRAN", "TRANSACTION")
 
@@ -109,40 +110,54 @@ def cursor_command(ctx: Context) -> None:
     if key != "FETCH":
         _cursor_name(c)
         return
-    ctx.effects.unknown()
     if c.accept("ABSOLUTE", "RELATIVE"):
-        expressions.operand(c)
+        ctx.test(expressions.operand(c))
         c.expect("FROM")
     elif c.ahead().key == "FROM":
         c.expect("NEXT", "PRIOR", "FIRST", "LAST")
         c.expect("FROM")
     else:
         c.accept("FROM")
-    _cursor_name(c)
-    if c.accept("INTO"):
-        ctx.effects.hold()
-        c.variable()
-        while c.accept(","):
-            c.variable()
-    else:
-        ctx.effects.results.append(None)
+    outputs = ctx.variables.fetched(_cursor_name(c))
+    if outputs is None:
+        ctx.effects.unknown()
+    if not c.accept("INTO"):
+        ctx.effects.results.append(outputs)
+        return
+    for name in _into(c):
+        ctx.assign(name, everything(outputs))
 
 
-def declare_cursor(ctx: Context) -> None:
-    """Read ``[options] CURSOR [options] FOR query [FOR UPDATE [OF columns]]``, after the name."""
+def _into(c: Cursor) -> list[str]:
+    found = [c.variable()]
+    while c.accept(","):
+        found.append(c.variable())
+    return found
+
+
+def declare_cursor(ctx: Context, name: str) -> None:
+    """Read ``[options] CURSOR [options] FOR query [FOR UPDATE [OF columns]]``, after the name.
+
+    Only a cursor that no other batch can see, and that surely is declared here, is followed.
+    """
     c = ctx.cursor
     c.accept("INSENSITIVE")
     c.accept("SCROLL")
     c.expect("CURSOR")
+    local = name.startswith("@")
     while c.is_identifier():
-        c.take()
+        local |= c.take().key == "LOCAL"
     c.expect("FOR")
     ctes = queries.ctes(c) if c.accept("WITH") else ()
     query = ctx.query()
     ctx.effects.act("sql:select")
-    ctx.lineage(ctes).outputs(query)
+    outputs = ctx.lineage(ctes).outputs(query)
     ctx.effects.limited &= query.limited
-    ctx.effects.copied = True
+    if local and not ctx.repeated and resolved(outputs):
+        ctx.variables.point(name, outputs)
+    else:
+        ctx.variables.point(name, None)
+        ctx.effects.copied = True
     if not c.accept("FOR"):
         return
     if c.accept("READ"):
@@ -198,12 +213,11 @@ def _transaction_name(ctx: Context) -> None:
         c.take()
 
 
-def _cursor_name(c: Cursor) -> None:
-    c.accept("GLOBAL")
-    if c.kind == VARIABLE:
-        c.take()
-    else:
-        c.identifier()
+def _cursor_name(c: Cursor) -> str:
+    """Read the name of a cursor; empty for one that other batches see."""
+    shared = c.accept("GLOBAL")
+    name = c.variable() if c.kind == VARIABLE else c.identifier()
+    return "" if shared else name
 
 
 def _value_follows(c: Cursor) -> bool:

@@ -14,7 +14,7 @@ from connectors.sql.tsql.names import resolve, segment
 from connectors.sql.tsql.outputs import Outputs, carries, everything
 from connectors.sql.tsql.targets import Target, change, given, is_table, output_clauses, read_target, returned
 from connectors.sql.tsql.temps import filled, is_temporary, made
-from connectors.sql.tsql.tree import Cte, Query
+from connectors.sql.tsql.tree import Cte, Foreign, Query
 
 
 def with_ctes(ctx: Context) -> None:
@@ -42,11 +42,22 @@ def select(ctx: Context, ctes: Sequence[Cte] = ()) -> None:
         return
     outputs = ctx.lineage(ctes).outputs(query)
     ctx.effects.limited &= query.limited
+    if not into:
+        _assign(ctx, query, outputs)
+        return
     for parts in into:
         ctx.effects.on("sql:create", parts, ctx.scope)
         ctx.effects.on("sql:insert", parts, ctx.scope)
     if len(into) != 1 or any(item.variable for item in items) or not made(ctx, into[0], _named_once(outputs)):
-        _copied(ctx, outputs, stored=bool(into))
+        _copied(ctx, outputs)
+
+
+def _assign(ctx: Context, query: Query, outputs: Outputs) -> None:
+    """``SELECT @a = value, ...``; where a star stands among them, any has any."""
+    names = [item.variable for branch in query.branches for item in branch.items]
+    for at, name in enumerate(names):
+        sure = outputs is not None and len(outputs) == len(names)
+        ctx.assign(name, outputs[at].sources if outputs is not None and sure else everything(outputs))
 
 
 def _named_once(outputs: Outputs) -> Outputs:
@@ -131,8 +142,8 @@ def _rows(ctx: Context, lineage: Lineage, target: Target, columns: Sequence[str]
 def _insert(ctx: Context, query: Query, lineage: Lineage, target: Target, columns: Sequence[str]) -> None:
     outputs = lineage.outputs(query)
     ctx.effects.limited &= query.limited
-    if not is_table(target) or not filled(ctx, target, tuple(columns), outputs):
-        _copied(ctx, outputs, stored=True)
+    if not _poured(ctx, target, tuple(columns), outputs):
+        _copied(ctx, outputs)
     if not is_table(target) or is_temporary(target):
         return
     table = resolve(target, ctx.scope).resource
@@ -141,11 +152,18 @@ def _insert(ctx: Context, query: Query, lineage: Lineage, target: Target, column
             given(ctx, [f"{table}.{segment(columns[at]) if at < len(columns) else '*'}"], item.expr)
 
 
-def _copied(ctx: Context, outputs: Outputs, *, stored: bool) -> None:
-    """Note rows that go into a table or variables from where lineage does not follow them."""
+def _poured(ctx: Context, target: Target, columns: tuple[str, ...], outputs: Outputs) -> bool:
+    """Note rows put into a table that only this session or batch sees; whether they are followed from here on."""
+    if is_table(target):
+        return filled(ctx, target, columns, outputs)
+    if isinstance(target, Foreign) or not ctx.variables.pour(target[0], columns, outputs):
+        return False
+    ctx.effects.tell(everything(outputs))
+    return True
+
+
+def _copied(ctx: Context, outputs: Outputs) -> None:
+    """Note rows that go into a table from where lineage does not follow them."""
     if carries(outputs):
-        (ctx.effects.store if stored else ctx.effects.hold)()
-    if stored:
-        ctx.effects.moved |= everything(outputs) or frozenset()
-    else:
-        ctx.effects.tell(everything(outputs))
+        ctx.effects.store()
+    ctx.effects.moved |= everything(outputs) or frozenset()

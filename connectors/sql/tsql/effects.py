@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from connectors.sql.tsql.names import Name, Scope, resolve
-from connectors.sql.tsql.outputs import Output, Outputs, carries
+from connectors.sql.tsql.outputs import Output, Outputs
 from connectors.sql.tsql.tree import Parts
 from connectors.sql.tsql.words import KEEPING_VIEWS
 from hoopcli.model.decision import Action
@@ -65,7 +65,7 @@ class Effects:
     ``moved`` are columns whose values it gives to others or, computed with, to themselves; ``written_back`` are those
     given a literal in the form of a mask, ``taken`` those given the value of a variable; ``masked_text`` says that some
     literal has the form of a mask. ``touched`` are temporary tables that it makes or writes,
-    ``temps`` those that the session has at its end.
+    ``temps`` those that the session has at its end; ``variables`` all that its variables may hold.
     """
 
     actions: dict[str, set[str]] = field(default_factory=dict)
@@ -91,6 +91,7 @@ class Effects:
     masked_text: bool = False
     touched: set[str] = field(default_factory=set)
     temps: tuple[tuple[str, Outputs], ...] = ()
+    variables: frozenset[str] | None = frozenset()
 
     def act(self, verb: str, *resources: str) -> None:
         """Note an action."""
@@ -217,13 +218,11 @@ class Effects:
         """Whether a value of a table may leave by a way that ``outputs`` does not describe."""
         if not self._reads_users:
             return False
-        if self.copied or self.reads_unknown or (len(self.results) > 1 and any(map(carries, self.results))):
+        if self.copied or self.reads_unknown:
             return True
         return any(outputs is None or any(o.sources is None for o in outputs) for outputs in self.results)
 
     @property
-    def outputs(self) -> Outputs:
-        """The columns of the one result; empty if there is none, None if they cannot be told."""
-        if self.unresolved or len(self.results) > 1:
-            return None
-        return self.results[0] if self.results else ()
+    def returned(self) -> tuple[Outputs, ...] | None:
+        """The columns of each result; None if they cannot be told."""
+        return None if self.unresolved else tuple(self.results)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import BINARY, NUMBER, STRING, VARIABLE, Doubt, Token
+from connectors.sql.tsql.lineage import union
 from connectors.sql.tsql.names import Scope, procedures, segment
 from connectors.sql.tsql.temps import lost
 from connectors.sql.tsql.tree import Parts
+from connectors.sql.tsql.variables import Sources, Variables
 from connectors.sql.tsql.words import CONFIGURING, METADATA_PROCEDURES, SOFT_STARTS, TEXT_PROCEDURES
 
 _STATEMENT_PARAMETERS = frozenset({"@stmt", "@statement"})
@@ -73,8 +75,11 @@ def bare_call(ctx: Context) -> None:
             ctx.effects.unknown()
     else:
         call(ctx, parts)
-    if any(argument.output for argument in arguments):
-        ctx.effects.hold()
+        for argument in arguments:
+            if argument.value.kind == VARIABLE:
+                ctx.used(argument.value.value)
+        if any(argument.output for argument in arguments):
+            ctx.effects.hold()
 
 
 def call(ctx: Context, parts: Parts) -> None:
@@ -114,14 +119,24 @@ def _sp_executesql(ctx: Context, parts: Parts, arguments: list[Argument]) -> Non
         _computed(ctx)
         ctx.effects.act("sql:execute", "master.sys.sp_executesql")
         return
-    _run(ctx, [first.value], Scope(parts[0], "dbo") if len(parts) == 3 else ctx.scope)
+    variables = Variables(given=_given(ctx, others))
+    _run(ctx, [first.value], Scope(parts[0], "dbo") if len(parts) == 3 else ctx.scope, variables)
+    for other in others:
+        if other.output and other.value.kind == VARIABLE:
+            ctx.variables.point(other.value.value, None)
+            ctx.assign(other.value.value, variables.all)
 
 
-def _run(ctx: Context, pieces: list[Token], scope: Scope) -> None:
+def _given(ctx: Context, arguments: list[Argument]) -> Sources:
+    """What the values of arguments may derive from."""
+    return union(*(ctx.variables.of(each.value.value) for each in arguments if each.value.kind == VARIABLE))
+
+
+def _run(ctx: Context, pieces: list[Token], scope: Scope, variables: Variables) -> None:
     """Read the text that string literals make together, as the server will."""
     if any(not piece.quoted and not piece.value.isascii() for piece in pieces):
         raise Doubt("An executed string without N may change characters when it is converted to the code page.")
-    nested = ctx.nested("".join(piece.value for piece in pieces), scope)
+    nested = ctx.nested("".join(piece.value for piece in pieces), scope, variables)
     if ctx.repeated:
         nested.told.update(nested.equated)
     ctx.scope = lost(ctx.scope, nested.touched)
@@ -150,7 +165,7 @@ def _text(ctx: Context) -> None:
     elif any(piece.kind == VARIABLE for piece in pieces):
         _computed(ctx)
     else:
-        _run(ctx, pieces, ctx.scope)
+        _run(ctx, pieces, ctx.scope, Variables())
     if _options(ctx):
         ctx.effects.unknown()
 

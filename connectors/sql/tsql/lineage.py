@@ -35,10 +35,9 @@ from connectors.sql.tsql.tree import (
     Subquery,
     TableRef,
 )
+from connectors.sql.tsql.variables import NOTHING, Sources, Variables
 from connectors.sql.tsql.words import METADATA_ROWSETS, ROWSET_FUNCTIONS, SYSTEM_ROWSETS
 
-Sources = frozenset[str] | None
-NOTHING: Sources = frozenset()
 _ROUNDS = 8
 
 
@@ -85,11 +84,20 @@ def _is_table(relation: Relation) -> bool:
 class Lineage:
     """Follows the queries of one statement, noting what they read in ``effects``."""
 
-    def __init__(self, scope: Scope, effects: Effects, ctes: Sequence[Cte] = (), *, repeated: bool = False) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        effects: Effects,
+        ctes: Sequence[Cte] = (),
+        variables: Variables | None = None,
+        *,
+        repeated: bool = False,
+    ) -> None:
         self._scope = scope
         self._effects = effects
         self._touched: Sources = NOTHING
         self._testing = False  # whether the value of what is followed decides something
+        self._variables = variables or Variables()
         self._repeated = repeated  # whether the statement may run more than once
         self.ctes: dict[str, Known] = {}
         for cte in ctes:
@@ -111,10 +119,15 @@ class Lineage:
         for expr in exprs:
             for part in conjuncts(expr):
                 column = equated(part)
-                if column is not None and not self._repeated and _is_plain(column.parts, relations):
+                if column is not None and self._once(part) and _is_plain(column.parts, relations):
                     self._effects.equate(self.sources(column, relations))
                 else:
                     self.test(part, relations)
+
+    def _once(self, equality: Expr) -> bool:
+        """Whether a comparison is made once, with a value that is of no table."""
+        given = [arg for arg in equality.args if isinstance(arg, Constant)] if isinstance(equality, Node) else []
+        return not self._repeated and all(self.sources(value, ()) == NOTHING for value in given)
 
     def test(self, expr: Expr, relations: Relations) -> Sources:
         """The columns that a value derives from which decides something."""
@@ -130,8 +143,10 @@ class Lineage:
     def sources(self, expr: Expr, relations: Relations) -> Sources:
         """The columns that a value derives from."""
         match expr:
-            case Constant():
+            case Constant(variable=False):
                 return NOTHING
+            case Constant(text=name):
+                found = told = self._variables.of(name)
             case Column():
                 found = _column(expr.parts, relations)
                 told = found
@@ -235,7 +250,9 @@ class Lineage:
     def _table(self, source: TableRef) -> Relation:
         name = source.alias or source.parts[-1]
         if source.parts[0].startswith("@"):
-            return Relation(name, (Output("*", NOTHING, star=True),))
+            columns = self._variables.table(source.parts[0])
+            self._effects.based(columns or ())
+            return Relation(name, columns)
         known = self.common(source.parts)
         if known is not None:
             self._effects.reads |= known.tables

@@ -51,7 +51,8 @@ def top(c: Cursor) -> tuple[tuple[Expr, ...], bool]:
         count: Expr = expressions.expression(c)
         c.expect(")")
     elif c.kind in (NUMBER, VARIABLE):
-        count = Constant(c.take().value)
+        token = c.take()
+        count = Constant(token.value, token.value.startswith("@") and token.value[1:2] != "@", token.kind)
     else:
         raise c.doubt("how many rows")
     limits = not c.accept("PERCENT")

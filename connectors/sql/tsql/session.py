@@ -10,6 +10,8 @@ from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import BINARY, NUMBER, STRING, VARIABLE, WORD, Doubt
 from connectors.sql.tsql.names import segment
 from connectors.sql.tsql.targets import ASSIGN
+from connectors.sql.tsql.temps import declared_columns
+from connectors.sql.tsql.tree import Column, Constant, Expr
 from connectors.sql.tsql.words import ISOLATION_LEVELS, SETTINGS, SWITCHES
 
 
@@ -46,8 +48,7 @@ def declare(ctx: Context) -> None:
     c.expect("DECLARE")
     ctx.effects.act("sql:declare")
     if c.kind != VARIABLE:
-        c.identifier()
-        control.declare_cursor(ctx)
+        control.declare_cursor(ctx, c.identifier())
         return
     _variable(ctx)
     while c.accept(","):
@@ -72,10 +73,10 @@ def message(ctx: Context) -> None:
     word = c.expect("PRINT", "RAISERROR")
     ctx.effects.act("sql:print")
     if word == "PRINT":
-        ctx.evaluate(expressions.expression(c))
+        ctx.spoken(expressions.expression(c))
         return
     c.expect("(")
-    ctx.evaluate(*expressions.expressions(c))
+    _raised(ctx, *expressions.expressions(c))
     c.expect(")")
     if c.accept("WITH"):
         c.expect("LOG", "NOWAIT", "SETERROR")
@@ -90,9 +91,19 @@ def throw(ctx: Context) -> None:
     ctx.effects.act("sql:print")
     if c.kind in (NUMBER, VARIABLE):
         ctx.evaluate(expressions.operand(c))
-        for _ in range(2):
+        for place in range(2):
             c.expect(",")
-            ctx.evaluate(expressions.operand(c))
+            value = expressions.operand(c)
+            (ctx.spoken if place == 0 else ctx.evaluate)(value)
+
+
+def _raised(ctx: Context, text: Expr, *others: Expr) -> None:
+    """The arguments of RAISERROR: a text, or the number of one, the severity and the state, then more of the text."""
+    words = isinstance(text, Constant) and (text.kind == STRING or ctx.variables.fits(text.text))
+    (ctx.spoken if words else ctx.evaluate)(text)
+    ctx.evaluate(*others[:2])
+    for other in others[2:]:
+        ctx.spoken(other)
 
 
 def revert(ctx: Context) -> None:
@@ -171,12 +182,15 @@ def configure(ctx: Context) -> None:
 
 def _set_variable(ctx: Context) -> None:
     c = ctx.cursor
-    c.variable()
+    name = c.variable()
     c.expect(*ASSIGN)
     if c.key == "CURSOR":
-        control.declare_cursor(ctx)
-    else:
-        ctx.evaluate(expressions.expression(c))
+        control.declare_cursor(ctx, name)
+        return
+    value = expressions.expression(c)
+    if isinstance(value, Column) or (isinstance(value, Constant) and value.variable):
+        ctx.variables.point(name, None)  # it may be another cursor
+    ctx.assign(name, ctx.lineage().sources(value, ()))
 
 
 def _on_off(c: Cursor) -> None:
@@ -213,13 +227,15 @@ def _setting(ctx: Context) -> None:
 def _variable(ctx: Context) -> None:
     """``@v [AS] type [= value]``, ``@t TABLE (...)`` or ``@c CURSOR``."""
     c = ctx.cursor
-    c.variable()
+    name = c.variable()
     c.accept("AS")
     if c.accept("TABLE"):
+        ctx.variables.keep(name, declared_columns(ctx))
         c.balanced()
         return
     if c.accept("CURSOR"):
         return
-    expressions.type_name(c)
+    text = expressions.type_name(c)
+    ctx.variables.declare(name, roomy=text and c.tokens[c.at - 1].key == ")")  # without a length it is one character
     if c.accept("="):
-        ctx.evaluate(expressions.expression(c))
+        ctx.assign(name, ctx.lineage().sources(expressions.expression(c), ()))

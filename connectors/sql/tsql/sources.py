@@ -6,6 +6,7 @@ from connectors.sql.tsql import expressions, queries
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import STRING, VARIABLE, Doubt
 from connectors.sql.tsql.tree import (
+    Constant,
     Derived,
     Expr,
     Foreign,
@@ -188,9 +189,9 @@ def _table_or_function(c: Cursor, conditions: list[Expr]) -> Source:
     alias = c.alias()
     if c.accept("TABLESAMPLE"):
         c.accept("SYSTEM")
-        _sample(c)
+        conditions.append(_sample(c))
         if c.accept("REPEATABLE"):
-            _sample(c)
+            conditions.append(_sample(c))
     hints(c)
     if c.key == "(" and _hints_follow(c):
         _hint_list(c)
@@ -233,14 +234,12 @@ def _system_time(c: Cursor, conditions: list[Expr]) -> None:
     conditions.append(expressions.operand(c))
 
 
-def _sample(c: Cursor) -> None:
+def _sample(c: Cursor) -> Expr:
     c.expect("(")
-    if c.kind == VARIABLE:
-        c.take()
-    else:
-        c.number()
+    size = expressions.operand(c) if c.kind == VARIABLE else Constant(c.number())
     c.accept("PERCENT", "ROWS")
     c.expect(")")
+    return size
 
 
 def _hints_follow(c: Cursor) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from connectors.sql.tsql import changes, control, ddl, dml, execute, grants, session
 from connectors.sql.tsql.context import Context
+from connectors.sql.tsql.lexer import VARIABLE
 from connectors.sql.tsql.words import SOFT_STARTS
 
 _READERS: dict[str, Callable[[Context], None]] = {
@@ -60,6 +61,11 @@ _READERS: dict[str, Callable[[Context], None]] = {
 
 #: Words that begin a statement only where one before is ended by a semicolon, or none is before.
 _AFTER_SEMICOLON: dict[str, Callable[[Context], None]] = {"WITH": dml.with_ctes, "(": dml.select}
+#: Statements that use variables in ways of their own.
+_UNFOLLOWED = frozenset(_READERS) - {
+    *("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "SET", "DECLARE", "PRINT", "RAISERROR", "THROW", "RETURN"),
+    *("IF", "WHILE", "BEGIN", "EXEC", "EXECUTE", "OPEN", "CLOSE", "DEALLOCATE", "FETCH"),
+}
 _OPENERS = frozenset({";", "BEGIN", "ELSE", "TRY", "CATCH", ":"})
 
 
@@ -75,7 +81,13 @@ def statement(ctx: Context) -> None:
         reader = _named(ctx)
     if reader is None:
         raise c.doubt("a statement")
+    first = c.at
+    key = c.key
     reader(ctx)
+    if key in _UNFOLLOWED:
+        for token in c.tokens[first : c.at]:
+            if token.kind == VARIABLE:
+                ctx.used(token.value)
     c.leave()
 
 

@@ -10,11 +10,12 @@ from connectors.sql.tsql import expressions, sources
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import STRING, VARIABLE, Doubt
-from connectors.sql.tsql.lineage import Lineage, Relation, Sources, table_relation
+from connectors.sql.tsql.lineage import Lineage, Relation, table_relation
 from connectors.sql.tsql.names import resolve, segment
 from connectors.sql.tsql.outputs import Output
 from connectors.sql.tsql.temps import filled, is_temporary
 from connectors.sql.tsql.tree import NULL, Column, Constant, Expr, Foreign, Item, Node, Parts, Source, TableRef
+from connectors.sql.tsql.variables import Sources
 from connectors.sql.tsql.words import FOREIGN
 from hoopcli.masking.methods import looks_masked
 
@@ -141,20 +142,21 @@ def same(ctx: Context, source: Source, target: Target) -> bool:
 
 def assignments(ctx: Context) -> list[tuple[str, Expr]]:
     """Read ``column = value``, ``@v = value`` or ``@v = column = value``, ...: the name and the value of each."""
-    found = [_assignment(ctx)]
+    found = _assignment(ctx)
     while ctx.cursor.accept(","):
-        found.append(_assignment(ctx))
+        found += _assignment(ctx)
     return found
 
 
-def _assignment(ctx: Context) -> tuple[str, Expr]:
+def _assignment(ctx: Context) -> list[tuple[str, Expr]]:
     c = ctx.cursor
-    name = c.variable() if c.kind == VARIABLE else c.name()[-1]
+    names = [c.variable() if c.kind == VARIABLE else c.name()[-1]]
     c.expect(*ASSIGN)
-    if name.startswith("@") and c.is_identifier() and c.ahead().key in ASSIGN:
-        c.name()
+    if names[0].startswith("@") and c.is_identifier() and c.ahead().key in ASSIGN:
+        names.append(c.name()[-1])
         c.expect(*ASSIGN)
-    return name.lower(), expressions.expression(c)
+    value = expressions.expression(c)
+    return [(name.lower(), value) for name in names]
 
 
 def assigned(ctx: Context, column: str, value: Expr, found: Sources, targets: Sequence[Target]) -> None:
@@ -169,14 +171,15 @@ def assigned(ctx: Context, column: str, value: Expr, found: Sources, targets: Se
     }
     given(ctx, own, value)
     if column.startswith("@"):
-        ctx.effects.tell(found)
-    elif column and len(targets) == 1 and is_table(targets[0]) and is_temporary(targets[0]):
+        ctx.assign(column, found)
+        return
+    if column and len(targets) == 1 and is_table(targets[0]) and is_temporary(targets[0]):
         if filled(ctx, targets[0], (column,), (Output(column, found),)):
             return
     else:
         ctx.effects.moved |= found or frozenset()
     if found is None or not found <= own:
-        (ctx.effects.hold if column.startswith("@") else ctx.effects.store)()
+        ctx.effects.store()
 
 
 def given(ctx: Context, columns: Iterable[str], value: Expr) -> None:
