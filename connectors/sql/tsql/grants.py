@@ -10,22 +10,30 @@ from connectors.sql.tsql.names import securable
 _VERBS = {"GRANT": "sql:grant", "REVOKE": "sql:revoke", "DENY": "sql:deny"}
 _RESTORE_INFO = frozenset({"FILELISTONLY", "HEADERONLY", "LABELONLY", "VERIFYONLY", "REWINDONLY"})
 
+#: A permission with one of these words may be one of the server (Transact-SQL reference, "GRANT Server Permissions").
+_OF_SERVER = frozenset(
+    {"AVAILABILITY", "BULK", "CONNECTION", "CREDENTIAL", "DATABASE", "DEFINITION", "ENDPOINT", "EVENT", "EXTERNAL",
+     "LINKED", "LOGIN", "RESOURCES", "SECURABLES", "SERVER", "SETTINGS", "SHUTDOWN", "SQL", "TRACE", "UNSAFE"}
+)  # fmt: skip
+
 
 def permissions(ctx: Context) -> None:
-    """Read GRANT, REVOKE or DENY: on what it is, or on the database if it names nothing."""
+    """Read GRANT, REVOKE or DENY: on what it is, or on the database, or the server, if it names nothing."""
     c = ctx.cursor
     word = c.expect("GRANT", "REVOKE", "DENY")
     if word == "REVOKE":
         c.accept_all("GRANT", "OPTION", "FOR")
-    _permission(ctx)
+    words = _permission(ctx)
     while c.accept(","):
-        _permission(ctx)
-    resource = securable("DATABASE", ctx.scope.database, ctx.scope)
+        words |= _permission(ctx)
     if c.accept("ON"):
-        resource = securable_name(ctx)
+        ctx.effects.act(_VERBS[word], securable_name(ctx))
         if c.key == "(":
             c.names_in_parentheses()
-    ctx.effects.act(_VERBS[word], resource)
+    else:
+        ctx.effects.act(_VERBS[word], securable("DATABASE", ctx.scope.database, ctx.scope))
+        if words & _OF_SERVER:
+            ctx.effects.act(_VERBS[word], "server")
     c.expect("TO", "FROM")
     _principal(ctx)
     while c.accept(","):
@@ -36,15 +44,17 @@ def permissions(ctx: Context) -> None:
         c.identifier()
 
 
-def _permission(ctx: Context) -> None:
-    """One permission, one or more words of any kind, with its columns."""
+def _permission(ctx: Context) -> set[str]:
+    """One permission, one or more words of any kind, with its columns: its words."""
     c = ctx.cursor
     if c.kind != WORD or c.key in ("ON", "TO", "FROM"):
         raise c.doubt("a permission")
+    words: set[str] = set()
     while c.kind == WORD and c.key not in ("ON", "TO", "FROM"):
-        c.take()
+        words.add(c.take().key)
     if c.key == "(":
         c.names_in_parentheses()
+    return words
 
 
 def _principal(ctx: Context) -> None:
