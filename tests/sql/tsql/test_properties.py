@@ -11,10 +11,11 @@ from connectors.sql.tsql.lexer import lex
 from connectors.sql.tsql.words import RESERVED, STARTS
 from tests.sql.tsql.cases import Case, classified, describe, load
 
-MODULES = (
-    "CREATE OR ALTER VIEW", "CREATE OR ALTER PROCEDURE", "CREATE PROCEDURE", "CREATE TRIGGER", "CREATE FUNCTION",
-    "CREATE VIEW", "ALTER VIEW",
-)  # fmt: skip
+MODULES = tuple(
+    f"{verb} {kind}"
+    for verb in ("CREATE", "ALTER", "CREATE OR ALTER")
+    for kind in ("VIEW", "PROCEDURE", "TRIGGER", "FUNCTION")
+)
 PERMISSIONS = ("GRANT", "REVOKE", "DENY")
 
 #: Batches whose end takes nothing of what follows: a module is all of its batch.
