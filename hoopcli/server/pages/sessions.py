@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from hoopcli.server.pages.layout import PageRoute, Visitor, visitor
@@ -106,7 +106,7 @@ def evidence(identity: Id, reads: Reads, start: Annotated[int, Query(ge=0, le=1 
 
 
 @router.get("/sessions/{identity}/terminals/{index}.cast")
-def terminal(identity: Id, index: int, reads: Reads) -> Response:
+def terminal(identity: Id, index: Annotated[int, Path(ge=0, lt=2**53)], reads: Reads) -> Response:
     """A recorded terminal."""
     return Response(reads.cast(identity, index), media_type="application/x-asciicast", headers=_private())
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from hoopcli.errors import LedgerError, UsageError
@@ -152,7 +152,7 @@ def ls_alerts(
 
 
 @router.post("/alerts/{identity}/resolve", status_code=204)
-def resolve(identity: int, who: Who, services: Served) -> None:
+def resolve(identity: Annotated[int, Path(ge=1, le=2**31 - 1)], who: Who, services: Served) -> None:
     """Close an alert: somebody has dealt with it."""
     require(who, services, "ledger:resolve", "ledgers")
     with services.database.write() as connection:
