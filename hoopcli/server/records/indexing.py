@@ -1,4 +1,4 @@
-"""Taking records into the index, within the transaction that stores them.
+"""Taking records into the index, within the transaction that stores them, or after it where they are many.
 
 A record that makes no sense is passed over: whoever verifies the ledger names it, and searching goes on.
 """
@@ -17,6 +17,8 @@ from hoopcli.server.records import rows as stored
 from hoopcli.server.records.entries import Entry, Outcome, Session, count, entry_of, outcome_of, plain, session_of
 from hoopcli.server.tables import records as tables
 
+AT_ONCE: Final = 1_000
+"""Records that are indexed as they are stored. A longer backlog has to be safe soon; a chore takes it in afterwards."""
 _STRANGE: Final = (LedgerError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _PROGRESS = tables.progress.c
 

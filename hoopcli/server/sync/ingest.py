@@ -69,7 +69,8 @@ def _store(services: Services, seen: Held, batch: Batch, proved: Proved) -> Rece
         size = max(held.size, batch.end)
         store.add_rows(connection, held.id, proved.rows, proved.payloads)
         store.add_sessions(connection, held.id, proved.sessions)
-        indexing.extend(connection, held.id, held.size, [(row.index, row.data) for row in proved.rows])
+        if len(proved.rows) <= indexing.AT_ONCE:
+            indexing.extend(connection, held.id, held.size, [(row.index, row.data) for row in proved.rows])
         whole = proved.whole and size == batch.end
         note = {"note": batch.checkpoint} if whole else {}
         store.set_values(connection, held.id, size=size, heard=now.timestamp(), **note)
