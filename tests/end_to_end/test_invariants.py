@@ -40,9 +40,9 @@ ATTENTION = b"".join(packetize(PacketType.ATTENTION, []))
 # 1. Recorded before forwarded.
 
 
-def full_disk(session: Connected, machine: Machine) -> None:
-    written = max(file.stat().st_size for file in machine.state.glob("ledger.db*"))
-    resource.prlimit(session.pid, resource.RLIMIT_FSIZE, (written, written))
+def full_disk(session: Connected, _machine: Machine) -> None:
+    page = 4096  # not even the first page fits: a log that was checkpointed is written from its beginning
+    resource.prlimit(session.pid, resource.RLIMIT_FSIZE, (page, page))
 
 
 def broken_file(_session: Connected, machine: Machine) -> None:
@@ -60,16 +60,11 @@ def test_when_the_ledger_fails_nothing_more_is_forwarded_and_the_session_ends(
         fail(session, machine)
         before = len(server.seen.statements)
         with pytest.raises(ConnectionError):
-            for number in range(1000):
-                client.ask(SqlBatch(f"SELECT {number} AS after_the_failure"))
+            client.ask(SqlBatch("SELECT 1 AS after_the_failure"))
         assert session.process.wait(20) == 7
-        seen = server.seen.statements[before:]
-        assert len(seen) <= (0 if fail is broken_file else 1000)
+        assert server.seen.statements[before:] == []
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", session.listen.port))
-    if fail is full_disk:
-        recorded = {record["text"] for record in machine.ledger.bodies("exchange.request")}
-        assert set(seen) <= recorded
     assert "ledger" in session.err
 
 

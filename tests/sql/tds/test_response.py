@@ -371,12 +371,13 @@ def test_counts_can_be_hidden():
 
 
 def test_messages_are_masked_and_do_not_name_the_upstream():
+    """Nor, once anything in it is masked, the procedure: a name is text that nobody read."""
     error = ServerMessage(245, f"Conversion failed for {SECRET}", server="db7.example.org", procedure="p", line=3)
     info = ServerMessage(0, f"printed {SECRET}", 0, server="db7.example.org", token=TokenType.INFO)
     found, out = run(error.encode() + info.encode() + Done(DoneStatus.ERROR).encode(), FakePlan())
     said = [token for token in read_tokens(out) if isinstance(token, ServerMessage)]
     assert [(m.text, m.server, m.procedure, m.line) for m in said] == [
-        ("Conversion failed for [hidden]", "hoop", "p", 3),
+        ("Conversion failed for [hidden]", "hoop", "", 3),
         ("printed [hidden]", "hoop", "", 1),
     ]
     assert found.errors == ["Conversion failed for [hidden]"]
