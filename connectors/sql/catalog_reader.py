@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from connectors.sql.catalog import Catalog
-from connectors.sql.catalog_wire import ANSWER_LIMIT, question, read_answer
+from connectors.sql.catalog_wire import question, read_answer
 from connectors.sql.expand import expand, tables_of
-from connectors.sql.tds.headers import AUTOCOMMIT
-from connectors.sql.tds.packet import MessageReader, PacketType, Status, packetize
-from connectors.sql.tds.request import Request, RpcRequest, SqlBatch, encode_request
+from connectors.sql.inquiry import ask, headers_of
+from connectors.sql.tds.packet import Status
+from connectors.sql.tds.request import Request
 from connectors.sql.tsql.names import Scope, segment
 from connectors.sql.understand import Understood
 from connectors.sql.upstream import LoggedIn
-from hoopcli.errors import ProtocolError
 from hoopcli.sansio.layer import Steps
 from hoopcli.spi import LayerContext
 
@@ -27,8 +26,7 @@ class CatalogReader:
 
     def __init__(self, context: LayerContext, upstream: LoggedIn) -> None:
         self._now = context.now
-        self._upstream = upstream.link
-        self._packet_size = upstream.packet_size
+        self._upstream = upstream
         self._catalog = Catalog()
         self._read_at: datetime | None = None
         self._changed = False
@@ -61,12 +59,5 @@ class CatalogReader:
             self.forget()
 
     def _ask(self, database: str, request: Request, resets: Status, *, here: bool) -> Steps[None]:
-        """Ask for one database. It is asked as the client's own request will be: reset, and in its transaction."""
-        headers = request.headers if isinstance(request, SqlBatch | RpcRequest) else AUTOCOMMIT
-        _, payload = encode_request(question(database, headers, here=here))
-        yield self._upstream.send(packetize(PacketType.RPC, [payload], self._packet_size, resets))
-        reader = MessageReader(ANSWER_LIMIT, packet_size=self._packet_size)
-        message = yield from self._upstream.message(reader)
-        if message.type is not PacketType.TABULAR_RESULT or not reader.idle:
-            raise ProtocolError("the upstream answered the question for its catalog with something else")
-        self._catalog.learn(database, read_answer(database, message.payload))
+        answer = yield from ask(self._upstream, question(database, headers_of(request), here=here), resets)
+        self._catalog.learn(database, read_answer(database, answer))

@@ -1,7 +1,6 @@
 """Reading a database's catalog over the session's own connection to it.
 
-The question runs inside ``sp_executesql``, so that the options it sets end with it, and it sets those that could make
-an answer short or leave a transaction open. Its last row counts the objects: an answer that has fewer is none.
+The last row of an answer counts the objects: an answer that has fewer is none.
 """
 
 from __future__ import annotations
@@ -21,25 +20,20 @@ from connectors.sql.catalog import (
     Entry,
     Label,
 )
-from connectors.sql.tds.collation import LATIN1
+from connectors.sql.inquiry import inquiry
 from connectors.sql.tds.headers import Headers
-from connectors.sql.tds.request import Parameter, ProcId, Request, RpcCall, RpcRequest
+from connectors.sql.tds.request import RpcRequest
 from connectors.sql.tds.tokens import ServerMessage, TokenType
 from connectors.sql.tds.tokenstream import Row, read_tokens
-from connectors.sql.tds.types import MAX, TypeId, TypeInfo
 from connectors.sql.tds.values import Value
 from connectors.sql.tsql.names import segment
 from hoopcli.errors import ProtocolError
 
-ANSWER_LIMIT = 64 << 20
-_NVARCHAR_MAX = TypeInfo(TypeId.NVARCHAR, MAX, collation=LATIN1)
-_OPTIONS = "SET NOCOUNT ON SET ROWCOUNT 0 SET TEXTSIZE 2147483647 SET IMPLICIT_TRANSACTIONS OFF SET XACT_ABORT OFF"
 _COUNT = "#"
 _COUNTED = (TABLE, VIEW, SYNONYM)
 _OBJECTS = "('U', 'V', 'SN')"
 #: Five columns each: the kind, the schema, the name, a column's name, and a definition or another name.
-_QUESTION = f"""{_OPTIONS}
-SELECT RTRIM(o.type), s.name, o.name, '', m.definition
+_QUESTION = f"""SELECT RTRIM(o.type), s.name, o.name, '', m.definition
 FROM {{db}}sys.objects AS o JOIN {{db}}sys.schemas AS s ON s.schema_id = o.schema_id
 LEFT JOIN {{db}}sys.sql_modules AS m ON m.object_id = o.object_id WHERE o.type IN ('U', 'V')
 SELECT 'SN', s.name, y.name, '', y.base_object_name
@@ -71,16 +65,7 @@ def question(database: str, headers: Headers, *, here: bool = False) -> RpcReque
     name = database if database.startswith("[") else f"[{database}]"
     db = "" if here else f"{name}."
     quoted = "QUOTENAME(DB_NAME())" if here else "N'" + name.replace("'", "''") + "'"
-    text = Parameter(_NVARCHAR_MAX, _QUESTION.format(db=db, text=db.replace("'", "''"), name=quoted))
-    return RpcRequest((RpcCall(proc_id=ProcId.SP_EXECUTESQL, parameters=(text,)),), headers)
-
-
-def is_question(request: Request) -> bool:
-    """Whether a request is one that ``question`` makes, for servers that tell them from a client's."""
-    text = (
-        request.calls[0].parameters[0].value if isinstance(request, RpcRequest) and request.calls[0].parameters else ""
-    )
-    return isinstance(text, str) and text.startswith(_OPTIONS)
+    return inquiry(_QUESTION.format(db=db, text=db.replace("'", "''"), name=quoted), headers)
 
 
 def read_answer(database: str, payload: bytes) -> Entries | None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.sql.catalog import Catalog, Entry
-from connectors.sql.catalog_wire import is_question, question, read_answer
+from connectors.sql.catalog_wire import question, read_answer
 from connectors.sql.expand import expand
+from connectors.sql.inquiry import is_inquiry
 from connectors.sql.plan import ResultPlan
 from connectors.sql.tds.colmetadata import Column, write_columns
 from connectors.sql.tds.headers import AUTOCOMMIT
@@ -256,8 +257,8 @@ def test_garbage_is_no_answer(payload: bytes) -> None:
 
 def test_a_question_is_known_again_and_names_the_database_safely() -> None:
     asked_for = question("[a]]b]", AUTOCOMMIT)
-    assert is_question(asked_for)
+    assert is_inquiry(asked_for)
     assert "[a]]b].sys.objects" in str(asked_for.calls[0].parameters[0].value)
     assert "[shop].sys.objects" in str(question("shop", AUTOCOMMIT).calls[0].parameters[0].value)
     assert "FROM sys.objects" in str(question("shop", AUTOCOMMIT, here=True).calls[0].parameters[0].value)
-    assert not is_question(SqlBatch("SELECT 1"))
+    assert not is_inquiry(SqlBatch("SELECT 1"))

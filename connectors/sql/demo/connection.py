@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from connectors.sql.catalog_wire import is_question
 from connectors.sql.demo.answers import CANCELLED, Answers, Piece
 from connectors.sql.demo.canned import Canned
 from connectors.sql.demo.engine import Engine, Session
 from connectors.sql.demo.faults import Faults
 from connectors.sql.demo.procedures import Procedures
 from connectors.sql.demo.results import Pause
+from connectors.sql.inquiry import is_inquiry
 from connectors.sql.link import Link
 from connectors.sql.tds.packet import Message, MessageReader, PacketType, PacketWriter, Status
 from connectors.sql.tds.request import Attention, SqlBatch, decode_request
@@ -94,7 +94,7 @@ class Connection:
             await self._send(iter([CANCELLED]), session)
             return
         text = request.text if isinstance(request, SqlBatch) else ""
-        if is_question(request):
+        if is_inquiry(request):
             self._seen.questions += 1
         else:
             self._seen.statements.append(text or repr(request))
