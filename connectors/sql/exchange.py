@@ -9,6 +9,7 @@ from connectors.sql.answer import Answer
 from connectors.sql.catalog_reader import CatalogReader
 from connectors.sql.link import PeerGoneError
 from connectors.sql.replies import attention_acknowledged, classification_for, error_message
+from connectors.sql.sizes import Sizes
 from connectors.sql.tds.packet import Message, MessageReader, PacketType, PayloadStream, Status, packetize
 from connectors.sql.tds.request import decode_request
 from connectors.sql.tds.response import Classification
@@ -45,6 +46,7 @@ class Exchanges:
         self._scope = self._home
         self._handles = Handles()
         self._catalog = catalog
+        self._sizes = Sizes(context, upstream)
         self._announced: tuple[str, ...] = ()
         self._resets = Status.NORMAL  # asked for by a request that was not forwarded
 
@@ -80,7 +82,9 @@ class Exchanges:
         understood = understand(request, message.payload, self._scope, self._handles, self._announced)
         self._announced = ()
         if self._catalog is not None:
-            understood = yield from self._catalog.prepare(understood, request, message.status & _RESETS, self._scope)
+            resets = message.status & _RESETS
+            understood = yield from self._catalog.prepare(understood, request, resets, self._scope)
+            understood = yield from self._sizes.told(understood, request, resets, self._scope)
         reply = yield from self._authorize(understood)
         match reply:
             case Permit():

@@ -170,6 +170,7 @@ def document(request: Request) -> dict[str, Any]:
         "rule": request.binding.rule,
         "reason": request.reason,
         "text": request.text,
+        "touches": list(request.touches),
         "digest": request.binding.digest,
         "groups": list(request.groups),
         "needed": request.needed,
@@ -199,6 +200,7 @@ def _print(request: Request, as_json: bool) -> None:
         output.fields(
             {key: shown[key] for key in keys if shown[key]}
             | {"approvers": f"{request.needed} of {', '.join(request.groups) or 'anyone else'}"}
+            | ({"would touch": "\n".join(request.touches)} if request.touches else {})
             | ({"answers": "\n".join(said)} if said else {})
         ),
         Panel.fit(Text(output.safe(request.text)), title="statement", title_align="left"),

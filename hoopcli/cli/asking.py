@@ -49,6 +49,8 @@ def human(broker: Broker) -> Principal:
 async def _handle(broker: Broker, request: Request, person: Principal, ask: Ask) -> None:
     who = request.binding.principal
     output.note(f"\n{who} waits for approval ({request.binding.rule}), request {request.id}:\n{request.text}\n")
+    for sentence in request.touches:
+        output.note(f"It would touch {sentence}.")
     approvals = broker.services.approvals
     if not isinstance(approvals, Approvals):  # the server knows who may answer
         output.note(f"answer at {request.link}, or with: hoop approvals approve {request.id}")

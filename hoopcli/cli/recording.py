@@ -35,4 +35,4 @@ def recording(workspace: Workspace, signer: Signer) -> Iterator[Writer]:
             Ledger.open(path, signer), sign_seconds=0.0 if strict else SIGN_SECONDS, signed=background.wake
         ) as writer,
     ):
-        yield StrictWriter(writer, background) if strict else writer
+        yield StrictWriter(writer, background, seconds=server.strict_seconds) if strict else writer

@@ -21,9 +21,6 @@ FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 IDLE_SECONDS: Final = 30.0
 """How often the server is asked even if nothing is new."""
-STRICT_SECONDS: Final = 30.0
-"""How long a statement waits for the server in strict mode before it is refused."""
-
 CLOSE_SECONDS: Final = 5.0
 REQUEST: Final = "exchange.request"
 _LATE: Final = ("the server has not acknowledged this statement in time, and sync is strict", "run: hoop sync")
@@ -165,10 +162,11 @@ class BackgroundSync:
 class StrictWriter:
     """A ledger's writer for strict mode: the future of a request is done once the server has cosigned its record.
 
-    Other records are durable on this machine only, as ever: nothing is forwarded on their account.
+    Other records are durable on this machine only, as ever: nothing is forwarded on their account. ``seconds`` is how
+    long a statement waits for the server before it is refused.
     """
 
-    def __init__(self, writer: LedgerWriter, sync: BackgroundSync, *, seconds: float = STRICT_SECONDS) -> None:
+    def __init__(self, writer: LedgerWriter, sync: BackgroundSync, *, seconds: float) -> None:
         self._writer = writer
         self._sync = sync
         self._seconds = seconds

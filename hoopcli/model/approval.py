@@ -25,6 +25,10 @@ class State(StrEnum):
     USED = "used"
 
 
+#: The fact that says in sentences how much a statement would touch, where that can be told without running it.
+TOUCHES = "touches"
+
+
 @dataclass(frozen=True, slots=True)
 class Binding:
     """What an approval holds for, and nothing else: these very bytes, asked by this principal, on this connection."""
@@ -70,7 +74,7 @@ class Request:
     """One request as an approver sees it. Times are Unix seconds.
 
     ``withdrawn`` is when the client stopped waiting: what is approved then runs at its next identical try. ``link`` is
-    the page where it can be answered.
+    the page where it can be answered; ``touches`` are sentences on how much the statement would touch.
     """
 
     id: str
@@ -88,6 +92,13 @@ class Request:
     answers: tuple[Answer, ...] = ()
     withdrawn: float | None = None
     link: str = ""
+    touches: tuple[str, ...] = ()
+
+
+def touches_of(facts: Mapping[str, Json]) -> tuple[str, ...]:
+    """The sentences on how much a statement would touch, as its connector told them."""
+    told = facts.get(TOUCHES)
+    return tuple(str(sentence) for sentence in told) if isinstance(told, list | tuple) else ()
 
 
 def state_of(answers: Iterable[bool], *, needed: int, uses: int, expires: float, now: float) -> State:

@@ -13,14 +13,14 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from hoopcli.errors import DeniedError, HoopError, UsageError
 from hoopcli.model.access import Principal
-from hoopcli.model.approval import Answer, Binding, Question, Request, State, check_approver, state_of
+from hoopcli.model.approval import Answer, Binding, Question, Request, State, check_approver, state_of, touches_of
 from hoopcli.model.decision import Approve
 
 __all__ = ["Answer", "Approvals", "Binding", "Desk", "Question", "Request", "State", "check_approver"]
@@ -29,7 +29,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
     id TEXT PRIMARY KEY, session TEXT NOT NULL, principal TEXT NOT NULL, on_behalf_of TEXT NOT NULL,
     connection TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL, digest TEXT NOT NULL,
-    groups TEXT NOT NULL, needed INTEGER NOT NULL, uses INTEGER NOT NULL, asked REAL NOT NULL, expires REAL NOT NULL
+    groups TEXT NOT NULL, needed INTEGER NOT NULL, uses INTEGER NOT NULL, asked REAL NOT NULL, expires REAL NOT NULL,
+    touches TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE TABLE IF NOT EXISTS answers (
     request TEXT NOT NULL REFERENCES requests(id), approver TEXT NOT NULL, approve INTEGER NOT NULL,
@@ -74,6 +75,7 @@ class Approvals:
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.executescript(_SCHEMA)
+            _add_touches(self._db)
         except (sqlite3.Error, OSError) as error:
             raise HoopError(f"the approvals at {path} cannot be opened: {error}", "run: hoop doctor") from error
 
@@ -82,7 +84,15 @@ class Approvals:
         self._db.close()
 
     def ask(
-        self, binding: Binding, terms: Approve, *, session: str, on_behalf_of: str, reason: str, text: str
+        self,
+        binding: Binding,
+        terms: Approve,
+        *,
+        session: str,
+        on_behalf_of: str,
+        reason: str,
+        text: str,
+        touches: Sequence[str] = (),
     ) -> Request:
         """Make a request, or return the one that is open for the same binding. Raises DeniedError past the limit."""
         now = self._now().timestamp()
@@ -97,10 +107,10 @@ class Approvals:
             identity = secrets.token_hex(4)
             db.execute(
                 "INSERT INTO requests (id, session, principal, on_behalf_of, connection, rule, reason, text, digest,"
-                " groups, needed, uses, asked, expires) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                " groups, needed, uses, asked, expires, touches) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (identity, session, binding.principal, on_behalf_of, binding.connection, binding.rule, reason, text,
                  binding.digest, json.dumps(terms.groups), terms.count, terms.uses, now,
-                 now + terms.expires / timedelta(seconds=1)),
+                 now + terms.expires / timedelta(seconds=1), json.dumps(touches)),
             )  # fmt: skip
             return self._load(db, identity)
 
@@ -151,6 +161,7 @@ class Approvals:
             on_behalf_of=question.on_behalf_of,
             reason=question.reason,
             text=question.text,
+            touches=touches_of(question.facts),
         )
 
     async def settled(self, request: Request) -> Request:
@@ -206,6 +217,7 @@ class Approvals:
             expires=row["expires"],
             state=_state(row, answers, self._now().timestamp()),
             answers=answers,
+            touches=tuple(json.loads(row["touches"])),
         )
 
     @contextmanager
@@ -221,6 +233,14 @@ class Approvals:
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 raise HoopError(f"the approvals cannot be read or written: {error}", "run: hoop doctor") from error
+
+
+def _add_touches(db: sqlite3.Connection) -> None:
+    """Files of earlier versions lack the column; two that open one at once may both add it."""
+    columns = {row["name"] for row in db.execute("PRAGMA table_info(requests)")}
+    if "touches" not in columns:
+        with suppress(sqlite3.OperationalError):
+            db.execute("ALTER TABLE requests ADD COLUMN touches TEXT NOT NULL DEFAULT '[]'")
 
 
 def _state(row: sqlite3.Row, answers: Sequence[Answer], now: float) -> State:

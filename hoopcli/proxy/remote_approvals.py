@@ -15,7 +15,7 @@ import httpx
 
 from hoopcli.errors import DeniedError, HoopError, NotSignedInError, UpstreamError, UsageError
 from hoopcli.model.access import Principal
-from hoopcli.model.approval import Answer, Binding, Question, Request, State
+from hoopcli.model.approval import Answer, Binding, Question, Request, State, touches_of
 from hoopcli.model.decision import Approve
 
 PATH = "/v1/approvals"
@@ -180,6 +180,7 @@ def read(document: Mapping[str, Any]) -> Request:
             ),
             withdrawn=_seconds(document["withdrawn"]) if document["withdrawn"] else None,
             link=document["link"],
+            touches=touches_of(document["facts"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UpstreamError("the server's answer is no approval request", "check [server] url") from error

@@ -116,6 +116,7 @@ class ServerConnection(BaseModel):
     key: str | None = None
     policy: Literal["server", "local"] = "server"
     sync: Literal["on", "off", "strict"] = "on"
+    strict_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     witnesses: Names = ()
 
     @field_validator("sync", mode="before")

@@ -125,7 +125,7 @@ def test_strict_brokers_forward_nothing_that_the_server_has_not_cosigned(tmp_pat
     further = f"{witness} http://127.0.0.1:{second}"
     ada = broker_of(
         tmp_path / "ada", port, shop, HOOP_SERVER__SYNC="strict", HOOP_SERVER__POLICY="local",
-        HOOP_SERVER__WITNESSES=further,
+        HOOP_SERVER__WITNESSES=further, HOOP_SERVER__STRICT_SECONDS="8",
     )  # fmt: skip
     with running(server), running(other):
         assert sign_in(ada, code).returncode == 0
@@ -137,6 +137,7 @@ def test_strict_brokers_forward_nothing_that_the_server_has_not_cosigned(tmp_pat
         before = len([body for body in ada.ledger.bodies() if body["type"] == "exchange.response"])
     refused = ada.run("exec", "shop", COUNT)
     assert refused.returncode != 0
+    assert "does not answer" in refused.stderr
     after = len([body for body in ada.ledger.bodies() if body["type"] == "exchange.response"])
     assert before == after
 

@@ -160,7 +160,7 @@ def test_an_approval_is_good_for_one_statement_of_one_principal_on_one_connectio
 
 # 8. Bounded memory.
 
-ENOUGH = 300_000_000
+ENOUGH = 150_000_000
 ROOM = 64_000_000
 
 

@@ -173,3 +173,20 @@ def test_a_file_that_breaks_later_is_a_clear_error(approvals: Approvals) -> None
     approvals._db.execute("DROP TABLE requests")
     with pytest.raises(HoopError, match="cannot be read or written"):
         approvals.pending()
+
+
+def test_what_it_would_touch_is_kept_also_in_a_file_of_an_earlier_version(tmp_path: Path, clock: Clock) -> None:
+    earlier = Approvals(tmp_path / "approvals.db", clock)
+    asked = ask(earlier)
+    earlier.close()
+    db = sqlite3.connect(tmp_path / "approvals.db")
+    db.execute("ALTER TABLE requests DROP COLUMN touches")
+    db.close()
+    for _ in range(2):
+        store = Approvals(tmp_path / "approvals.db", clock)
+        assert store.get(asked.id).touches == ()
+        told = store.ask(
+            replace(BINDING, digest="d2"), TERMS, session="s1", on_behalf_of="", reason="", text="x", touches=["all"]
+        )
+        assert store.get(told.id).touches == ("all",)
+        store.close()

@@ -31,6 +31,8 @@ CREATE VIEW sys.objects AS SELECT TABLE_NAME AS name, CAST(hash(TABLE_NAME) % 10
     1 AS schema_id, CASE TABLE_TYPE WHEN 'VIEW' THEN 'V' ELSE 'U' END AS type,
     CASE TABLE_TYPE WHEN 'VIEW' THEN 'VIEW' ELSE 'USER_TABLE' END AS type_desc FROM sys.is_tables;
 CREATE VIEW sys.tables AS SELECT *, CAST(NULL AS INTEGER) AS history_table_id FROM sys.objects WHERE type = 'U';
+CREATE VIEW sys.partitions AS SELECT o.object_id, 1 AS index_id, t.estimated_size AS rows
+    FROM duckdb_tables() t JOIN sys.objects o ON o.name = t.table_name WHERE t.schema_name = 'dbo';
 CREATE VIEW sys.sql_modules AS SELECT o.object_id, CASE v.view_name WHEN 'big' THEN {_BIG} ELSE v.sql END AS definition
     FROM sys.objects o JOIN duckdb_views() v ON v.view_name = o.name AND v.schema_name = 'dbo' WHERE o.type = 'V';
 CREATE VIEW sys.synonyms AS SELECT *, '' AS base_object_name FROM sys.objects WHERE false;

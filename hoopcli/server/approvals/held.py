@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import RowMapping
 
 from hoopcli.model.access import PrincipalKind
-from hoopcli.model.approval import Answer, Binding, Question, Request, State, state_of
+from hoopcli.model.approval import Answer, Binding, Question, Request, State, state_of, touches_of
 from hoopcli.model.decision import Action, Approve
 from hoopcli.server.problems import not_found
 from hoopcli.server.tables import approvals as tables
@@ -100,5 +100,6 @@ def _held(row: RowMapping, answers: Sequence[Answer], now: float) -> Held:
         ),
         answers=tuple(answers),
         withdrawn=row["withdrawn"],
+        touches=touches_of(row["facts"]),
     )
     return Held(request, question, row["asked_by"])

@@ -42,6 +42,7 @@ def compose(
         ("Connection", binding.connection),
         ("Rule", binding.rule),
         ("Does", verbs),
+        ("Would touch", "; ".join(request.touches) if show_text else ""),
         ("Reason", request.reason),
         ("State", f"{request.state.value} ({said})" if said else request.state.value),
         ("Until", datetime.fromtimestamp(request.expires, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")),

@@ -119,7 +119,7 @@ def test_what_others_write_is_text(server: Running, signed_in: SignedIn, where: 
     if where == "resource":
         changes = {"actions": (Action(XSS, (XSS,)),)}
     if where == "fact":
-        changes = {"facts": {XSS: XSS, "list": [XSS], "deep": {XSS: [1]}}}
+        changes = {"facts": {"touches": [XSS], XSS: XSS, "list": [XSS], "deep": {XSS: [1]}}}
     identity = ask(server, f"b{where.encode().hex()}", **changes)
     page = signed_in(NADIA)
     expect(page.locator(f"#r-{identity}")).to_be_visible()
