@@ -26,6 +26,7 @@ from hoopcli.server.pages import (
 )
 from hoopcli.server.pages import ledgers as ledger_pages
 from hoopcli.server.pages import people as people_pages
+from hoopcli.server.pages.layout import no_such_page
 from hoopcli.server.people import routes as people
 from hoopcli.server.records import routes as records
 from hoopcli.server.services import Services
@@ -62,6 +63,7 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="hoop server", version=__version__, docs_url=None, redoc_url=None)
     app.state.services = services
     problems.install(app)
+    app.add_exception_handler(404, no_such_page)
     app.add_middleware(BodyLimits, limit=services.settings.body_limit)
     app.add_middleware(Observing, metrics=services.metrics)
     for router in ROUTERS:

@@ -18,7 +18,7 @@ from hoopcli.server.access import Caller, permits
 from hoopcli.server.pages.browser import browser_caller
 from hoopcli.server.pages.render import page
 from hoopcli.server.pages.security import CSRF_HEADER, check_same_origin, csrf_token
-from hoopcli.server.problems import Problem
+from hoopcli.server.problems import Problem, problem
 from hoopcli.server.records.kept import require_and_keep
 from hoopcli.server.services import Services, services_of
 
@@ -119,6 +119,13 @@ def problem_page(status: int, message: str, hint: str = "") -> HTMLResponse:
     """An error as a page."""
     title = _TITLES.get(status, "Something went wrong")
     return page("problem.html", status=status, title=title, message=message, hint=hint, person=None, csrf="")
+
+
+async def no_such_page(request: Request, error: Exception) -> Response:
+    """An address that no route has: a page for a browser, a problem for others."""
+    if "text/html" in request.headers.get("accept", ""):
+        return problem_page(404, "There is no such page.")
+    return problem(404, "", str(error.detail) if isinstance(error, HTTPException) else "")
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from hoopcli.model.access import Principal
@@ -16,6 +17,8 @@ from tests.support.approvals import OMAR, TERMS, Running, question, replica
 from tests.support.browser import chromium
 
 SignedIn = Callable[..., Page]
+PHONE = {"width": 390, "height": 844}
+LIGHTEST, HEAVIEST = 20_000, 150_000
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,21 @@ def ticket(server: Running, person: Principal) -> str:
     response = server.signed(person).request("POST", "/v1/browser/tickets")
     assert response.status_code == 200
     return str(response.json()["url"])
+
+
+def check_look(page: Page) -> None:
+    """Fail if what is shown is wider than a phone, heavier than it may be, or has faults that axe finds."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+    weight = page.evaluate(
+        """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+        .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
+    )
+    assert LIGHTEST < weight < HEAVIEST, page.url
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
 
 
 def ask(server: Running, digest: str, **changes: Any) -> str:

@@ -158,6 +158,9 @@ def test_static_files_are_those_that_pages_name(server: Running) -> None:
         good = browser.get(versioned("hoop.css"))
         assert good.status_code == 200
         assert "immutable" in good.headers["cache-control"]
+        plain = browser.get(versioned("hoop.css"), headers={"accept-encoding": "identity"})
+        assert (good.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
+        assert good.content == plain.content
         for path in ("/static/x/hoop.css", "/static/x/..%2frender.py", "/static/0/none.js"):
             assert browser.get(path).status_code == 404
 
@@ -173,4 +176,7 @@ def test_errors_are_pages(server: Running) -> None:
         missing: Any = browser.get("/approvals/abc")
         assert (missing.status_code, "text/html" in missing.headers["content-type"]) == (404, True)
         assert browser.get("/approvals/a.b").status_code == 422
+        nowhere = browser.get("/nowhere", headers={"accept": "text/html,*/*;q=0.8"})
+        assert (nowhere.status_code, "There is no such page" in nowhere.text) == (404, True)
+        assert browser.get("/v1/nowhere").headers["content-type"] == "application/problem+json"
         assert "What needs attention" in browser.get("/").text

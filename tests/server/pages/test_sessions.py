@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.server.pages.conftest import SignedIn
+from tests.server.pages.conftest import PHONE, SignedIn, check_look
 from tests.server.pages.sessions_stage import XSS, hostile_session, shell_session, sql_session
-from tests.server.pages.stage import Machine, looked_after
+from tests.server.pages.stage import Machine, asked, looked_after
 from tests.support.approvals import ADA, EVE, Running
 from tests.support.browser import chromium
 
-PHONE = {"width": 390, "height": 844}
 SQL, SHELL, BLOB = "5e5510a1", "5e5510b2", "5e5510c3"
 
 
@@ -200,27 +198,29 @@ def test_what_one_may_not_read_is_not_there(server: Running, signed_in: SignedIn
         expect(page.locator("h1")).to_have_text("Not found")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(server: Running, signed_in: SignedIn, scheme: str) -> None:
-    page = signed_in(ADA, viewport=PHONE, color_scheme=scheme)
-    for path in ("/sessions", "/sessions?show=statements", *(path_of(server, n) for n in (SQL, XSS[:100], BLOB))):
+def test_pages_are_light_fit_a_phone_and_have_no_faults(server: Running, signed_in: SignedIn) -> None:
+    page = signed_in(ADA, viewport=PHONE)
+    sessions = [path_of(server, name) for name in (XSS[:100], BLOB)]
+    for path in ("/sessions", "/sessions?show=statements", "/sessions?after=yesterday", *sessions):
         page.goto(server.url + path)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-        for details in page.locator("details").all():
-            details.evaluate("each => { each.open = true }")
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        check_look(page)
+    page.goto(server.url + path_of(server, SQL))
+    page.click("#verify")
+    expect(page.locator("#verified")).to_be_visible()
+    page.keyboard.press(",")
+    check_look(page)
+    page.goto(server.url + path_of(server, SHELL))
+    page.click(".terminal .ap-overlay-start")
+    expect(page.locator(".terminal .ap-term")).to_contain_text("queue.txt")
+    check_look(page)
 
 
-def test_a_page_is_light(server: Running, signed_in: SignedIn) -> None:
-    page = signed_in(ADA)
-    for path in ("/sessions", path_of(server, SQL)):
-        page.goto(server.url + path)
-        assert 50_000 < _weight(page) < 150_000
-
-
-def _weight(page: Page) -> int:
-    """All that the page loads, uncompressed."""
-    size = """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
-        .reduce((sum, entry) => sum + entry.decodedBodySize, 0)"""
-    return int(page.evaluate(size))
+def test_many_statements_come_page_by_page(server: Running, signed_in: SignedIn) -> None:
+    machine = Machine(server, "build-7.example/hoop")
+    machine.open("5e5510d4")
+    machine.record(*[asked("5e5510d4", f"SELECT {n} FROM dbo.many") for n in range(60)])
+    page = signed_in(ADA, "/sessions?show=statements&text=many", viewport=PHONE)
+    expect(page.locator("a.hit")).to_have_count(50)
+    check_look(page)
+    page.keyboard.press("n")
+    expect(page.locator("a.hit")).to_have_count(10)
