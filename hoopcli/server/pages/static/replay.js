@@ -56,7 +56,7 @@
 for (const terminal of document.querySelectorAll(".terminal[data-cast]")) {
   addEventListener("load", () => {
     if (globalThis.AsciinemaPlayer) {
-      AsciinemaPlayer.create(terminal.dataset.cast, terminal, { fit: "width", idleTimeLimit: 2, preload: false });
+      AsciinemaPlayer.create(terminal.dataset.cast, terminal, { controls: true, fit: "width", idleTimeLimit: 2, preload: false });
     }
   });
 }
