@@ -68,7 +68,7 @@ def _cached(pattern: str, name: str) -> bool:
 
 
 def _aligned(pattern: tuple[str, ...], name: tuple[str, ...]) -> bool:
-    if not pattern or not name:
+    if not name or pattern in ((), ("*",)):
         return True
     if pattern[-1] != "*":
         return _ends_match(pattern, name)

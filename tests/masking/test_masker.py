@@ -20,6 +20,9 @@ METHODS = st.builds(Method, st.sampled_from(STRICTNESS), st.integers(min_value=1
 @pytest.mark.parametrize(
     ("pattern", "name", "matches"),
     [
+        ("*", "a", True),
+        ("*", "shop.dbo.customers.ssn", True),
+        ("*.*", "a", True),
         ("*.dbo.customers.ssn", "shop.dbo.customers.ssn", True),
         ("*.dbo.customers.ssn", "SHOP.DBO.Customers.SSN", True),
         ("*.dbo.customers.ssn", "shop.hr.customers.ssn", False),
