@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
+from connectors.sql.tsql.called import FUNCTIONS, PROCEDURE
+from connectors.sql.tsql.calls import Calls, Definition
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import END, Doubt
 from connectors.sql.tsql.modules import View, read_computed, read_view
-from connectors.sql.tsql.names import Scope, resolve, segment
+from connectors.sql.tsql.names import DEFAULT_SCHEMA, Scope, resolve, segment
 from connectors.sql.tsql.outputs import Output, everything
 from hoopcli.masking.patterns import segments
 
 TABLE, VIEW, SYNONYM, HISTORY, COMPUTED, LABEL, LABELLED = "U", "V", "SN", "H", "C", "L", "K"
+ROUTINES = frozenset({PROCEDURE, *FUNCTIONS})
 _SYSTEM = frozenset({"sys", "information_schema"})
 _PARTS = 3  # of the resource of an object
 _DEEPEST = 16  # views on views
@@ -34,6 +37,7 @@ class Label:
 class Entry:
     """One object: ``text`` is the definition of a view, or the name of what a synonym or a history stands for.
 
+    For a procedure or function it is its own name, as its definition is only read where it is called.
     ``schema`` is the schema's name as written; ``computed`` are the definitions of computed columns by their segment,
     ``labels`` the labels of columns. An entry of kind LABELLED, by the name of the database, says that all are known.
     """
@@ -67,12 +71,48 @@ class Catalog:
         self._databases = dict(databases or {})
         self._origins: dict[str, Origin] = {}
         self._views: dict[str, View | None] = {}
+        self._definitions: dict[str, str] = {}
+        self._wanted: dict[str, Entry] = {}
+        self.calls = Calls(self._definition, self._schema)
 
     def learn(self, database: str, entries: Entries | None) -> None:
         """Take in what a database, named by its segment, holds; None if it cannot be read."""
         self._databases[database] = entries
+        self._renew()
+
+    def wanted(self) -> tuple[str, Mapping[str, Entry]]:
+        """A database, and those of its procedures and functions whose definitions were looked for in vain."""
+        database = next(map(_database, self._wanted), "")
+        return database, {name: entry for name, entry in self._wanted.items() if _database(name) == database}
+
+    def define(self, definitions: Mapping[str, str]) -> None:
+        """Take in definitions of procedures and functions; an empty one is not to be seen."""
+        self._definitions.update(definitions)
+        self._renew()
+
+    def _renew(self) -> None:
         self._origins.clear()
         self._views.clear()
+        self._wanted.clear()
+        self.calls = Calls(self._definition, self._schema)
+
+    def _definition(self, resource: str) -> Definition | None:
+        """The definition of a procedure or function, or of the one that a synonym stands for."""
+        entry = self._entry(resource)
+        if entry is not None and entry.kind == SYNONYM:
+            resource = self._target(resource, entry)
+            entry = self._entry(resource)
+        if entry is None or entry.kind not in ROUTINES:
+            return None
+        if resource not in self._definitions:
+            self._wanted[resource] = entry
+        text = self._definitions.get(resource, "")
+        return Definition(resource, text, _unquoted(_database(resource)), entry.schema) if text else None
+
+    def _schema(self, database: str, schema: str, name: str) -> str:
+        """The schema of what a definition of ``schema`` names without one."""
+        own, other = (".".join((segment(database), segment(each), segment(name))) for each in (schema, DEFAULT_SCHEMA))
+        return DEFAULT_SCHEMA if self._entry(own) is None and self._entry(other) is not None else schema
 
     def missing(self, tables: Iterable[str], asked: Container[str] = ()) -> str:
         """A database to read, so that these tables and what is under them are known; empty if there is none.
@@ -102,6 +142,16 @@ class Catalog:
             if below is None:
                 return None
             wanted += below
+        return frozenset(found)
+
+    def named(self, resource: str) -> frozenset[str]:
+        """The object that a name means: what synonyms stand for, as far as that can be told."""
+        found = {resource}
+        while (entry := self._entry(resource)) is not None and entry.kind == SYNONYM:
+            resource = self._target(resource, entry)
+            if not resource or resource in found:
+                break
+            found.add(resource)
         return frozenset(found)
 
     def origin(self, column: str) -> Origin:
@@ -201,7 +251,8 @@ class Catalog:
 
     def _view(self, resource: str, entry: Entry) -> View | None:
         if resource not in self._views:
-            self._views[resource] = read_view(entry.text, Scope(_database(resource), entry.schema))
+            scope = Scope(_unquoted(_database(resource)), entry.schema, modules=self.calls)
+            self._views[resource] = read_view(entry.text, scope)
         return self._views[resource]
 
     def _target(self, resource: str, entry: Entry) -> str:

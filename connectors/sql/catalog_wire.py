@@ -5,7 +5,7 @@ The last row of an answer counts the objects: an answer that has fewer is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from connectors.sql.catalog import (
@@ -13,6 +13,7 @@ from connectors.sql.catalog import (
     HISTORY,
     LABEL,
     LABELLED,
+    ROUTINES,
     SYNONYM,
     TABLE,
     VIEW,
@@ -25,17 +26,20 @@ from connectors.sql.tds.headers import Headers
 from connectors.sql.tds.request import RpcRequest
 from connectors.sql.tds.tokens import ServerMessage, TokenType
 from connectors.sql.tds.tokenstream import Row, read_tokens
-from connectors.sql.tds.values import Value
 from connectors.sql.tsql.names import segment
 from hoopcli.errors import ProtocolError
 
 _COUNT = "#"
-_COUNTED = (TABLE, VIEW, SYNONYM)
-_OBJECTS = "('U', 'V', 'SN')"
+_COLUMNS = 5
+_COUNTED = (TABLE, VIEW, SYNONYM, *sorted(ROUTINES))
+_OBJECTS = ", ".join(f"'{kind}'" for kind in _COUNTED)
+_ROUTINES = ", ".join(f"'{kind}'" for kind in sorted(ROUTINES))
 #: Five columns each: the kind, the schema, the name, a column's name, and a definition or another name.
 _QUESTION = f"""SELECT RTRIM(o.type), s.name, o.name, '', m.definition
 FROM {{db}}sys.objects AS o JOIN {{db}}sys.schemas AS s ON s.schema_id = o.schema_id
 LEFT JOIN {{db}}sys.sql_modules AS m ON m.object_id = o.object_id WHERE o.type IN ('U', 'V')
+SELECT RTRIM(o.type), s.name, o.name, '', o.name
+FROM {{db}}sys.objects AS o JOIN {{db}}sys.schemas AS s ON s.schema_id = o.schema_id WHERE o.type IN ({_ROUTINES})
 SELECT 'SN', s.name, y.name, '', y.base_object_name
 FROM {{db}}sys.synonyms AS y JOIN {{db}}sys.schemas AS s ON s.schema_id = y.schema_id
 SELECT 'C', s.name, o.name, c.name, c.definition FROM {{db}}sys.computed_columns AS c
@@ -54,7 +58,12 @@ JOIN {{db}}sys.columns AS c ON c.object_id = f.major_id AND c.column_id = f.mino
 JOIN {{db}}sys.schemas AS s ON s.schema_id = o.schema_id
 SELECT '{LABELLED}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}sys.sensitivity_classifications
 END
-SELECT '{_COUNT}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}sys.objects WHERE type IN {_OBJECTS}"""  # noqa: S608 - the name is delimited
+SELECT '{_COUNT}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}sys.objects WHERE type IN ({_OBJECTS})"""  # noqa: S608 - the name is delimited
+
+
+_DEFINITIONS = """SELECT RTRIM(o.type), s.name, o.name, '', m.definition
+FROM {db}sys.objects AS o JOIN {db}sys.schemas AS s ON s.schema_id = o.schema_id
+JOIN {db}sys.sql_modules AS m ON m.object_id = o.object_id WHERE {those}"""
 
 
 def question(database: str, headers: Headers, *, here: bool = False) -> RpcRequest:
@@ -62,27 +71,50 @@ def question(database: str, headers: Headers, *, here: bool = False) -> RpcReque
 
     ``here`` says that it is the session's own, which is not named: its name may differ in case from its segment.
     """
-    name = database if database.startswith("[") else f"[{database}]"
+    name = _delimited(database)
     db = "" if here else f"{name}."
-    quoted = "QUOTENAME(DB_NAME())" if here else "N'" + name.replace("'", "''") + "'"
+    quoted = "QUOTENAME(DB_NAME())" if here else _text(name)
     return inquiry(_QUESTION.format(db=db, text=db.replace("'", "''"), name=quoted), headers)
+
+
+def definitions_question(
+    database: str, wanted: Mapping[str, Entry], headers: Headers, *, here: bool = False
+) -> RpcRequest:
+    """The request that asks for the definitions of some procedures and functions of a database."""
+    db = "" if here else f"{_delimited(database)}."
+    those = " OR ".join(f"(s.name = {_text(e.schema)} AND o.name = {_text(e.text)})" for e in wanted.values())
+    return inquiry(_DEFINITIONS.format(db=db, those=those), headers)
+
+
+def read_definitions(database: str, payload: bytes, wanted: Iterable[str]) -> dict[str, str]:
+    """The definitions by resource: empty for one that the answer does not hold, or holds twice."""
+    found: dict[str, list[str]] = {resource: [] for resource in wanted}
+    for _, schema, name, _, text in _rows(payload) or ():
+        found.setdefault(_resource(database, schema, name), []).append(text)
+    return {resource: texts[0] if len(texts) == 1 else "" for resource, texts in found.items()}
 
 
 def read_answer(database: str, payload: bytes) -> Entries | None:
     """The entries that an answer holds; None if it is an error or not whole."""
-    rows: list[Sequence[Value]] = []
+    rows = _rows(payload)
+    if not rows or rows[-1][0] != _COUNT:
+        return None
+    entries = _entries(database, rows[:-1])
+    return entries if str(sum(row[0] in _COUNTED for row in rows)) == rows[-1][4] else None
+
+
+def _rows(payload: bytes) -> list[Sequence[str]] | None:
+    """The rows of five columns in an answer; None if it is an error or not whole."""
+    rows: list[Sequence[str]] = []
     try:
         for token in read_tokens(payload):
             if isinstance(token, ServerMessage) and token.token is TokenType.ERROR:
                 return None
             if isinstance(token, Row):
-                rows.append(token.values)
+                rows.append([str(value or "") for value in token.values])
     except ProtocolError:
         return None
-    if not rows or rows[-1][0] != _COUNT or any(len(row) != 5 for row in rows):
-        return None
-    entries = _entries(database, [[str(value or "") for value in row] for row in rows[:-1]])
-    return entries if str(sum(row[0] in _COUNTED for row in rows)) == rows[-1][4] else None
+    return rows if all(len(row) == _COLUMNS for row in rows) else None
 
 
 def _entries(database: str, rows: Sequence[Sequence[str]]) -> Entries:
@@ -119,8 +151,16 @@ def _objects(
             yield resource, Entry(TABLE, schema, "", computed.get(resource))
         elif kind == HISTORY:
             yield resource, Entry(HISTORY, schema, f"[{column.replace(']', ']]')}].[{text.replace(']', ']]')}]")
-        elif kind in (VIEW, SYNONYM):
+        elif kind in (VIEW, SYNONYM, *ROUTINES):
             yield resource, Entry(kind, schema, text)
+
+
+def _delimited(database: str) -> str:
+    return database if database.startswith("[") else f"[{database}]"
+
+
+def _text(value: str) -> str:
+    return "N'" + value.replace("'", "''") + "'"
 
 
 def _resource(database: str, schema: str, name: str) -> str:

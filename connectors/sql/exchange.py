@@ -79,11 +79,16 @@ class Exchanges:
             yield from self._given_up()
             return
         request = decode_request(message.type, message.payload)
-        understood = understand(request, message.payload, self._scope, self._handles, self._announced)
-        self._announced = ()
-        if self._catalog is not None:
+        announced, self._announced = self._announced, ()
+
+        def read(scope: Scope) -> Understood:
+            return understand(request, message.payload, scope, self._handles, announced)
+
+        if self._catalog is None:
+            understood = read(self._scope)
+        else:
             resets = message.status & _RESETS
-            understood = yield from self._catalog.prepare(understood, request, resets, self._scope)
+            understood = yield from self._catalog.prepare(read, request, resets, self._scope)
             understood = yield from self._sizes.told(understood, request, resets, self._scope)
         reply = yield from self._authorize(understood)
         match reply:

@@ -10,9 +10,10 @@ from connectors.sql.catalog import Catalog, Origin
 from connectors.sql.tsql.outputs import everything
 from connectors.sql.understand import Understood
 from hoopcli.masking.patterns import segments
-from hoopcli.model.decision import Json
+from hoopcli.model.decision import Action, Json, Statement
 
 _TEMPORARY = "tempdb."
+_CHANGING = frozenset({"sql:insert", "sql:update", "sql:delete", "sql:merge", "sql:bulk-insert"})
 _COLUMNS = ("predicates", "equalities", "moves", "written_back")
 
 
@@ -20,6 +21,12 @@ def tables_of(understood: Understood) -> frozenset[str]:
     """The tables that a request reads or changes, by the names it gives them, and those that its columns are of."""
     batches = understood.batches
     return frozenset(str(table) for batch in batches for table in _texts(batch.facts, "tables")) | _sources(understood)
+
+
+def called_by(understood: Understood) -> frozenset[str]:
+    """The procedures and functions that a request calls, as far as a catalog could know them."""
+    actions = understood.statement.actions
+    return frozenset(name for action in actions if action.verb == "sql:execute" for name in action.resources)
 
 
 def _sources(understood: Understood) -> frozenset[str]:
@@ -35,9 +42,10 @@ def _parent(column: str) -> str:
 
 def expand(understood: Understood, catalog: Catalog) -> Understood:
     """The request with the facts of what is under its views, synonyms and computed columns."""
+    understood = replace(understood, statement=_named(understood.statement, catalog), catalog=catalog)
     facts = understood.statement.facts
     if not facts:
-        return replace(understood, catalog=catalog)
+        return understood
     below = [catalog.tables(table) for table in _texts(facts, "tables")]
     known = frozenset[str]().union(*(found for found in below if found is not None))
     expanded: dict[str, Json] = {
@@ -51,7 +59,23 @@ def expand(understood: Understood, catalog: Catalog) -> Understood:
     expanded |= _labels(understood, catalog)
     if None in below:
         expanded |= {"unresolved": True, "reads_unknown": True}
-    return replace(understood, statement=replace(understood.statement, facts=expanded), catalog=catalog)
+    return replace(understood, statement=replace(understood.statement, facts=expanded))
+
+
+def _named(statement: Statement, catalog: Catalog) -> Statement:
+    """The statement with what its names mean: the objects behind synonyms, and the tables that it changes by views."""
+    actions = tuple(
+        replace(action, resources=tuple(dict.fromkeys((*action.resources, *_meant(action, catalog)))))
+        for action in statement.actions
+    )
+    return replace(statement, actions=actions)
+
+
+def _meant(action: Action, catalog: Catalog) -> list[str]:
+    named = {each for resource in action.resources for each in catalog.named(resource)}
+    if action.verb in _CHANGING:
+        named = named.union(*(catalog.tables(resource) or () for resource in named))
+    return sorted(named)
 
 
 def _labels(understood: Understood, catalog: Catalog) -> dict[str, Json]:

@@ -1,7 +1,8 @@
 """Ways to get at masked values, tried by a real client: nothing of one comes through, and what is denied never runs.
 
-The cases are in ``tests/fixtures/tsql/laundering.txt`` and ``bypasses.txt``. Row 1 has a value whose pieces occur
-nowhere else. Every case is tried where unresolved lineage is denied; those denied for that also where all is masked.
+The cases are in ``tests/fixtures/tsql/laundering.txt``, ``bypasses.txt``, ``routines.txt`` and, where the server has
+functions, ``functions.txt``. Row 1 has a value whose pieces occur nowhere else. Every case is tried where
+unresolved lineage is denied; those denied for that also where all is masked.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def load(file: str) -> list[Case]:
     return found
 
 
-ALL = load("laundering.txt") + load("bypasses.txt")
+ROUTINES = ("routines.sql", "functions.sql") if VARIABLE in os.environ else ("routines.sql",)
+FILES = ("laundering.txt", "bypasses.txt", *(name.replace(".sql", ".txt") for name in ROUTINES))
+ALL = [case for file in FILES for case in load(file)]
 UNRESOLVABLE = [case for case in ALL if case.expected == UNRESOLVED]
 
 
@@ -103,21 +106,29 @@ def masking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 @contextmanager
 def _shop(folder: Path, on_unresolved: str) -> Iterator[Client]:
     if VARIABLE in os.environ:
-        _forget_view(*os.environ[VARIABLE].split(":"))
+        _forget(*os.environ[VARIABLE].split(":"))
     with stage(folder, POLICY.format(on_unresolved=on_unresolved)) as running:
         with _connected(running, running.dba) as dba:
             if VARIABLE in os.environ:
                 change(dba, f"CREATE VIEW dbo.vip_customers AS {VIEW}")
+            for definition in _definitions():
+                change(dba, definition)
             change(dba, f"UPDATE dbo.customers SET ssn = '{SECRET}', email = '{DOCUMENT}', vip = 1 WHERE id = 1")
         client = Client(running)
         with closing(client):
             yield client
 
 
-def _forget_view(_host: str, port: str, user: str, password: str, database: str) -> None:
+def _definitions() -> list[str]:
+    return [text for file in ROUTINES for text in (FIXTURES / file).read_text(encoding="utf-8").split("\nGO\n")]
+
+
+def _forget(_host: str, port: str, user: str, password: str, database: str) -> None:
     """Drop what an earlier run left on a real server; the policy of the tests lets nobody drop."""
+    names = [text.split()[1:3] for text in _definitions()]
     with odbc(int(port), user, password, database=database) as connection:
-        change(connection, "DROP VIEW IF EXISTS dbo.vip_customers")
+        for kind, name in [["VIEW", "dbo.vip_customers"], *reversed(names)]:
+            change(connection, f"DROP {kind} IF EXISTS {name}")
 
 
 def _unchanged(stage: Stage) -> None:

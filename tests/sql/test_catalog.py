@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.sql.catalog import Catalog, Entry
-from connectors.sql.catalog_wire import question, read_answer
+from connectors.sql.catalog_wire import definitions_question, question, read_answer, read_definitions
 from connectors.sql.expand import expand
 from connectors.sql.inquiry import is_inquiry
 from connectors.sql.plan import ResultPlan
@@ -51,7 +51,17 @@ SHOP = {
     "shop.dbo.xml": view("SELECT (SELECT ssn FROM customers FOR XML PATH('')) AS x, 1 AS y"),
     "shop.dbo.loop": view("SELECT ssn FROM loop"),
     "shop.dbo.twins": Entry(""),
+    "shop.dbo.turned": Entry("FN", "dbo", "turned"),
+    "shop.dbo.turns": view("SELECT id, dbo.turned(ssn) AS x FROM customers"),
+    "shop.sales.takes": Entry("P", "Sales", "Takes"),
+    "shop.dbo.takes": Entry("SN", "dbo", "[sales].[takes]"),
+    "shop.dbo.sealed": Entry("P", "dbo", "sealed"),
 }  # fmt: skip
+DEFINITIONS = {
+    "shop.dbo.turned": "CREATE FUNCTION turned(@s varchar(60)) RETURNS varchar(60) AS BEGIN RETURN REVERSE(@s) END",
+    "shop.sales.takes": "CREATE PROC Sales.Takes AS SELECT ssn AS a FROM mine SELECT ssn FROM customers",
+    "shop.dbo.sealed": "",
+}
 CATALOG = Catalog({"shop": SHOP, "hr": {"hr.dbo.people": view("SELECT ssn FROM shop.dbo.customers")}})
 
 
@@ -198,11 +208,79 @@ def test_a_result_that_no_statement_announced_is_redacted() -> None:
         assert (found and found.id) == expected
 
 
+def test_where_all_is_masked_a_result_of_which_nothing_is_known_is_masked_whole() -> None:
+    masks = [Mask("ssn", fields=("*.dbo.customers.ssn",)), Mask("unresolved", fields=("*",))]
+    plan = ResultPlan(Masking(masks, b"k" * 32), asked("EXEC dbo.anything").batches, CATALOG)
+    assert all(plan.columns([Column("a", NVARCHAR), Column("", NVARCHAR)]))
+
+
+def reading(catalog: Catalog, text: str) -> Understood:
+    return expand(understand(SqlBatch(text), b"", Scope("shop", modules=catalog.calls), Handles()), catalog)
+
+
+def test_a_definition_is_wanted_where_it_is_called_and_then_read() -> None:
+    catalog = Catalog({"shop": SHOP})
+    assert reading(catalog, "EXEC takes").statement.facts["unresolved"]
+    assert catalog.wanted() == ("shop", {"shop.sales.takes": SHOP["shop.sales.takes"]})
+    catalog.define({"shop.sales.takes": DEFINITIONS["shop.sales.takes"]})
+    found = reading(catalog, "EXEC takes")
+    assert catalog.wanted() == ("", {})
+    assert not found.statement.facts["unresolved"]
+    assert {"shop.sales.mine", "shop.dbo.customers"} <= set(found.statement.facts["tables"])  # type: ignore[arg-type]
+    executed = [action.resources for action in found.statement.actions if action.verb == "sql:execute"]
+    assert executed == [("shop.dbo.takes", "shop.sales.takes")]
+
+
+def test_a_view_that_calls_a_function_is_followed_through_it() -> None:
+    catalog = Catalog({"shop": SHOP})
+    assert not catalog.origin("shop.dbo.turns.x").known
+    assert catalog.wanted() == ("shop", {"shop.dbo.turned": SHOP["shop.dbo.turned"]})
+    catalog.define(DEFINITIONS)
+    assert catalog.origin("shop.dbo.turns.x").known
+    assert SSN in catalog.origin("shop.dbo.turns.x").columns
+
+
+def test_a_definition_that_is_not_to_be_seen_is_not_asked_for_again() -> None:
+    catalog = Catalog({"shop": SHOP})
+    catalog.define(DEFINITIONS)
+    assert reading(catalog, "EXEC sealed").statement.facts["unresolved"]
+    assert catalog.wanted() == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "verb", "resources"),
+    [
+        ("DELETE FROM alias", "sql:delete", {"shop.dbo.alias", "shop.dbo.vips", "shop.dbo.customers"}),
+        ("UPDATE vips SET id = 1", "sql:update", {"shop.dbo.vips", "shop.dbo.customers"}),
+        ("SELECT id FROM alias", "sql:select", {"shop.dbo.alias", "shop.dbo.vips"}),
+        ("SELECT id FROM vips", "sql:select", {"shop.dbo.vips"}),
+        ("EXEC takes", "sql:execute", {"shop.dbo.takes", "shop.sales.takes"}),
+        ("SELECT a FROM garbled", "sql:select", {"shop.dbo.garbled"}),
+    ],
+)
+def test_what_is_done_by_another_name_is_done_to_what_it_means(text: str, verb: str, resources: set[str]) -> None:
+    found = next(action for action in asked(text).statement.actions if action.verb == verb)
+    assert set(found.resources) == resources
+
+
 COLUMNS = [Column("", NVARCHAR)] * 5
 
 
+def test_definitions_are_asked_for_by_name_and_taken_once() -> None:
+    wanted = {"shop.dbo.it's": Entry("P", "dbo", "it's"), "shop.dbo.gone": Entry("P", "dbo", "gone")}
+    request = definitions_question("shop", wanted, AUTOCOMMIT)
+    assert is_inquiry(request)
+    assert "s.name = N'dbo' AND o.name = N'it''s'" in str(request.calls[0].parameters[0].value)
+    rows = [("P", "dbo", "It's", "", "CREATE PROC ..."), ("P", "dbo", "twice", "", "a"), ("P", "dbo", "Twice", "", "b")]
+    payload = write_columns(COLUMNS) + b"".join(write_row(COLUMNS, row) for row in rows) + Done().encode()
+    found = read_definitions("shop", payload, ["shop.dbo.[it's]", "shop.dbo.gone"])
+    assert found == {"shop.dbo.[it's]": "CREATE PROC ...", "shop.dbo.gone": "", "shop.dbo.twice": ""}
+    failed = payload + ServerMessage(229, "denied").encode()
+    assert read_definitions("shop", failed, ["shop.dbo.a"]) == {"shop.dbo.a": ""}
+
+
 def answer(*rows: tuple[str | None, ...], last: tuple[str, ...] | None = None) -> bytes:
-    objects = sum(row[0] in ("U", "V", "SN") for row in rows)
+    objects = sum(row[0] in ("U", "V", "SN", "P", "FN", "IF", "TF") for row in rows)
     end = last if last is not None else ("#", "", "", "", str(objects))
     body = b"".join(write_row(COLUMNS, row) for row in (*rows, *([end] if end else [])))
     return write_columns(COLUMNS) + body + Done().encode()
@@ -219,6 +297,7 @@ def test_an_answer_holds_the_entries() -> None:
             ("U", "dbo", "t", "", None),
             ("U", "dbo", "T", "", None),
             ("SN", "Sales", "s", "", "[dbo].[t]"),
+            ("P", "Sales", "Get It", "", "Get It"),
             ("C", "dbo", "Customers", "Tail", "(right([ssn],(4)))"),
             ("H", "dbo", "old", "dbo", "Custom]ers"),
         ),
@@ -227,6 +306,7 @@ def test_an_answer_holds_the_entries() -> None:
         "shop.dbo.customers": Entry("U", computed={"tail": "(right([ssn],(4)))"}),
         "shop.dbo.old": Entry("H", "dbo", "[dbo].[Custom]]ers]"),
         "shop.dbo.[a.b]": Entry("V", "dbo", "CREATE VIEW ..."),
+        "shop.sales.get it": Entry("P", "Sales", "Get It"),
         "shop.dbo.sealed": Entry("V"),
         "shop.dbo.t": Entry(""),
         "shop.sales.s": Entry("SN", "Sales", "[dbo].[t]"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.sql import catalog_reader
-from tests.support.broker import broker
+from tests.support.broker import SA, broker
 from tests.support.clients import change, fetch, freetds
 from tests.support.upstream import RunningUpstream, upstream
 
@@ -61,6 +61,56 @@ def test_a_definition_is_noticed_and_so_is_what_is_not_there(server: RunningUpst
     assert questions(server, client, READ, "CREATE TABLE dbo.fresh (id int)", READ) == 2
     assert questions(server, client, "INSERT INTO dbo.fresh (id) VALUES (1)", "DROP TABLE dbo.fresh", READ) == 1
     assert questions(server, client, "BEGIN TRAN", READ, "ROLLBACK", READ) == 2
+
+
+def test_a_procedures_definition_is_asked_for_where_it_is_called(server: RunningUpstream, client: Any) -> None:
+    call = "EXEC dbo.get_customer 1"
+    assert questions(server, client, READ, call, call) == 2
+    assert fetch(client, call)[0][2].startswith("*******")
+    assert questions(server, client, "EXEC dbo.get_customer 2") == 0
+
+
+def define(server: RunningUpstream, text: str) -> None:
+    with freetds(int(server.target()["port"]), SA.user, SA.secret) as direct:
+        change(direct, text)
+
+
+def test_a_procedure_that_becomes_another_is_read_again(server: RunningUpstream, client: Any) -> None:
+    define(server, "CREATE OR ALTER PROCEDURE dbo.shown AS SELECT name AS a FROM dbo.customers WHERE id = 1")
+    assert fetch(client, "EXEC dbo.shown")[0][0].strip("*")
+    define(server, "CREATE OR ALTER PROCEDURE dbo.shown AS SELECT ssn AS a FROM dbo.customers WHERE id = 1")
+    change(client, "CREATE TABLE dbo.another (id int)")
+    [(value,)] = fetch(client, "EXEC dbo.shown")
+    assert value.startswith("*******")
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        (POLICY, "unresolved-lineage"),
+        (f"{POLICY}\non_unresolved: mask_all", "ran"),
+        (
+            f"{POLICY}\non_unresolved: mask_all".replace(
+                "rules: [", "rules: [{id: never-drop, effect: deny, verbs: ['sql:drop'], description: by hand}, "
+            ),
+            "by hand",
+        ),
+    ],
+)
+def test_of_a_procedure_that_defines_something_it_is_known_what_it_does_but_not_what_it_returns(
+    server: RunningUpstream, tmp_path: Path, policy: str, why: str
+) -> None:
+    define(server, "CREATE OR ALTER PROCEDURE dbo.makes AS CREATE TABLE dbo.made (id int) DROP TABLE dbo.made "
+           "SELECT ssn AS a FROM dbo.customers WHERE id = 1")  # fmt: skip
+    with (
+        broker(tmp_path, server.target(), policy) as running,
+        freetds(running.listen.port, running.listen.user, running.listen.secret) as client,
+    ):
+        if why == "ran":
+            assert fetch(client, "EXEC dbo.makes") == [("[redacted]",)]
+        else:
+            with pytest.raises(Exception, match=why):
+                change(client, "EXEC dbo.makes")
 
 
 def test_it_is_asked_within_a_transaction_and_under_any_options(server: RunningUpstream, client: Any) -> None:

@@ -27,14 +27,19 @@ CREATE VIEW sys.is_columns AS SELECT 'shop' AS TABLE_CATALOG, table_schema AS TA
     column_name AS COLUMN_NAME, ordinal_position AS ORDINAL_POSITION, is_nullable AS IS_NULLABLE, {_TYPE} AS DATA_TYPE
     FROM information_schema.columns WHERE table_catalog = 'shop' AND table_schema = 'dbo';
 CREATE VIEW sys.is_schemata AS SELECT 'shop' AS CATALOG_NAME, 'dbo' AS SCHEMA_NAME, 'dbo' AS SCHEMA_OWNER;
+CREATE TABLE sys.procedure_texts (name VARCHAR, definition VARCHAR);
 CREATE VIEW sys.objects AS SELECT TABLE_NAME AS name, CAST(hash(TABLE_NAME) % 1000000007 AS INTEGER) AS object_id,
     1 AS schema_id, CASE TABLE_TYPE WHEN 'VIEW' THEN 'V' ELSE 'U' END AS type,
-    CASE TABLE_TYPE WHEN 'VIEW' THEN 'VIEW' ELSE 'USER_TABLE' END AS type_desc FROM sys.is_tables;
+    CASE TABLE_TYPE WHEN 'VIEW' THEN 'VIEW' ELSE 'USER_TABLE' END AS type_desc FROM sys.is_tables
+    UNION ALL SELECT name, CAST(hash(name) % 1000000007 AS INTEGER), 1, 'P', 'SQL_STORED_PROCEDURE'
+    FROM sys.procedure_texts;
 CREATE VIEW sys.tables AS SELECT *, CAST(NULL AS INTEGER) AS history_table_id FROM sys.objects WHERE type = 'U';
 CREATE VIEW sys.partitions AS SELECT o.object_id, 1 AS index_id, t.estimated_size AS rows
     FROM duckdb_tables() t JOIN sys.objects o ON o.name = t.table_name WHERE t.schema_name = 'dbo';
 CREATE VIEW sys.sql_modules AS SELECT o.object_id, CASE v.view_name WHEN 'big' THEN {_BIG} ELSE v.sql END AS definition
-    FROM sys.objects o JOIN duckdb_views() v ON v.view_name = o.name AND v.schema_name = 'dbo' WHERE o.type = 'V';
+    FROM sys.objects o JOIN duckdb_views() v ON v.view_name = o.name AND v.schema_name = 'dbo' WHERE o.type = 'V'
+    UNION ALL SELECT o.object_id, p.definition FROM sys.objects o JOIN sys.procedure_texts p USING (name)
+    WHERE o.type = 'P';
 CREATE VIEW sys.synonyms AS SELECT *, '' AS base_object_name FROM sys.objects WHERE false;
 CREATE VIEW sys.computed_columns AS SELECT *, 1 AS column_id, '' AS definition FROM sys.objects WHERE false;
 CREATE VIEW sys.views AS SELECT * FROM sys.objects WHERE type = 'V';

@@ -43,8 +43,10 @@ class Engine:
             values = ", ".join(f"({', '.join(literal(cell).sql('duckdb') for cell in row)})" for row in rows)
             self._root.execute(f"INSERT INTO dbo.{table} VALUES {values}")
         self._root.execute(VIEWS)
-        created = (node for node in parse(shop.PROCEDURE) if isinstance(node, Define))
-        self.procedures = {bare_name(procedure.name): procedure for procedure in created}
+        self.procedures: dict[str, Define] = {}
+        for node in parse(shop.PROCEDURE):
+            if isinstance(node, Define):
+                self.define(node)
         self.descriptors = count(1)
         self.classified: dict[classification.Column, classification.Classified] = {}
         self.classified_catalog = classified_catalog
@@ -70,6 +72,14 @@ class Engine:
                     "INSERT INTO sys.sensitivity_classifications VALUES (1, ?, ?, ?, ?, ?, ?, ?)", [*ids, *words]
                 )
                 self.classified[table, name] = said
+
+    def define(self, procedure: Define) -> None:
+        """CREATE or ALTER PROCEDURE."""
+        name = bare_name(procedure.name)
+        cursor = self.cursor()
+        cursor.execute("DELETE FROM sys.procedure_texts WHERE name = ?", [name])
+        cursor.execute("INSERT INTO sys.procedure_texts VALUES (?, ?)", [name, procedure.text])
+        self.procedures[name] = procedure
 
     def close(self) -> None:
         """Forget the database."""

@@ -25,7 +25,7 @@ from connectors.sql.demo.nodes import (
     While,
 )
 from connectors.sql.demo.results import Affected, Output, Pause, Result, SqlError, Status, info, type_of
-from connectors.sql.demo.script import bare_name, parse
+from connectors.sql.demo.script import parse
 from connectors.sql.tds.request import Parameter, ParameterFlags
 
 CallProcedure = Callable[[str, Sequence[Parameter]], Iterator[Result]]
@@ -92,7 +92,7 @@ class Interpreter:
             case Execute():
                 yield from self._execute(node, variables)
             case Define():
-                self._session.engine.procedures[bare_name(node.name)] = node
+                self._session.engine.define(node)
                 yield Affected()
             case If(condition, then, otherwise):
                 chosen = then if self._session.holds(condition, variables) else otherwise

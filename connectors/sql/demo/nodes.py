@@ -100,6 +100,7 @@ class Define:
     name: str
     parameters: tuple[Declared, ...]
     body: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,7 +296,7 @@ class _Parser:
         self._expect("AS")
         body_start = self._at
         self._at = len(self._tokens) - 1
-        return Define(name, parameters, self._span(body_start))
+        return Define(name, parameters, self._span(body_start), self._span(start))
 
     def _until(self, *stops: str) -> str:
         """The text of an expression up to what ends it."""

@@ -7,7 +7,7 @@ the first token to the last is ``sql:unclassified``, whole. Nothing is guessed f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from connectors.sql.tsql import statements
@@ -16,6 +16,7 @@ from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.effects import VERBS, Effects
 from connectors.sql.tsql.execute import call
 from connectors.sql.tsql.lexer import BINARY, END, NUMBER, STRING, Doubt
+from connectors.sql.tsql.lineage import union
 from connectors.sql.tsql.names import Scope
 from connectors.sql.tsql.outputs import Output, Outputs
 from connectors.sql.tsql.variables import Sources, Variables
@@ -81,8 +82,11 @@ class Batch:
 
 
 def classify(text: str, scope: Scope, *, depth: int = 0) -> Batch:
-    """Say what a batch does in a session. Never raises; ``depth`` is how many EXECUTEs it is nested in."""
-    if len(text) <= _CACHED_TEXT:
+    """Say what a batch does in a session. Never raises; ``depth`` is how many EXECUTEs it is nested in.
+
+    What calls procedures and functions that are to be read is not kept: it would keep their catalog.
+    """
+    if len(text) <= _CACHED_TEXT and scope.modules is None:
         return _cached(text, scope, depth)
     return _classify(text, scope, depth)
 
@@ -97,7 +101,9 @@ def classify_procedure(name: str, scope: Scope) -> Batch:
             raise cursor.doubt("the end of the name")
         ctx = Context(cursor, scope, _nested(0))
         ctx.effects.statements = 1
-        call(ctx, parts)
+        called = call(ctx, parts)
+        if called is not None:
+            ctx.effects.variables = union(*(sources for _, sources in called.out))
         return [SqlStatement(name, ctx.effects.summary())], ctx.effects, False
 
     return _guarded(read)
@@ -134,17 +140,27 @@ def _guarded(read: Callable[[], tuple[list[SqlStatement], Effects, bool]]) -> Ba
     )
 
 
+def read_body(cursor: Cursor, scope: Scope, variables: Variables, *, function: bool, sealed: bool) -> Effects:
+    """What the statements of a procedure or function do, from where the cursor stands. Raises Doubt."""
+    return _settled(Context(cursor, scope, _nested(0), function=function, sealed=sealed), variables)[1]
+
+
 def _read(
     cursor: Cursor, scope: Scope, depth: int, variables: Variables | None = None
 ) -> tuple[list[SqlStatement], Effects]:
-    """Read statement after statement until no token is left, until it is known what each variable may hold."""
+    """Read statement after statement until no token is left."""
     if depth > _MAX_DEPTH:
         raise Doubt(f"Texts execute texts more than {_MAX_DEPTH} deep.")
-    variables = variables or Variables()
+    return _settled(Context(cursor, scope, _nested(depth)), variables or Variables())
+
+
+def _settled(context: Context, variables: Variables) -> tuple[list[SqlStatement], Effects]:
+    """Read from the cursor on, again and again until it is known what each variable may hold."""
+    start = context.cursor.at
     for _ in range(_MOST_READINGS):
-        cursor.at = 0
+        context.cursor.at = start
         variables.again()
-        found, effects = _read_once(Context(cursor, scope, _nested(depth), variables=variables))
+        found, effects = _read_once(replace(context, variables=variables, start=start))
         if variables.settled:
             effects.variables = variables.all
             return found, effects

@@ -20,7 +20,8 @@ class Context:
 
     ``scope`` follows USE; ``conditional`` counts the branches and loops around the statement; ``jumps`` and ``moved``
     say that the batch has a GOTO and a USE, which together leave the database unknown. ``nested`` reads a text that
-    the batch executes, in the scope and with the variables that it has there.
+    the batch executes, in the scope and with the variables that it has there. The statements of a routine begin at the
+    token ``start``; they are those of a ``function``, or ``sealed``: run as somebody else than who calls them.
     """
 
     cursor: Cursor
@@ -31,11 +32,14 @@ class Context:
     jumps: bool = False
     moved: bool = False
     variables: Variables = field(default_factory=Variables)
+    start: int = 0
+    function: bool = False
+    sealed: bool = False
 
     @property
     def first(self) -> bool:
         """Whether the batch begins here."""
-        return self.cursor.at == 0
+        return self.cursor.at == self.start
 
     def lineage(self, ctes: Sequence[Cte] = ()) -> Lineage:
         """A fresh follower of queries for one statement."""
@@ -60,6 +64,12 @@ class Context:
             self.effects.hold()
         if found != NOTHING and not self.variables.fits(name):
             self.effects.tell(found)
+
+    def leave(self, value: Expr) -> None:
+        """Note the value that RETURN gives; that of a procedure is its status, which the client is told."""
+        if not self.function:
+            self.evaluate(value)
+        self.assign("", self.lineage().sources(value, ()))
 
     def spoken(self, expr: Expr) -> None:
         """Note what the text of a message is made of: it is hidden where a masked column is among it."""

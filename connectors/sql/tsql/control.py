@@ -65,7 +65,7 @@ def word(ctx: Context) -> None:
         c.identifier()
         _jump(ctx)
     elif key == "RETURN" and _value_follows(c):
-        ctx.evaluate(expressions.expression(c))
+        ctx.leave(expressions.expression(c))
 
 
 def label(ctx: Context) -> None:

@@ -196,7 +196,7 @@ def _named(ctx: Context, kind: str, verbs: tuple[str, ...]) -> None:
         for verb in verbs:
             ctx.effects.on(verb, parts, ctx.scope)
         if kind == "TABLE" and verbs != ("sql:drop",):
-            made(ctx, parts, declared_columns(ctx) if verbs == ("sql:create",) else None)
+            made(ctx, parts, declared_columns(c) if verbs == ("sql:create",) else None)
         if verbs == ("sql:drop",) and kind == "TRIGGER" and c.accept("ON"):
             _trigger_place(ctx, verbs)
     else:

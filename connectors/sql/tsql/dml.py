@@ -133,8 +133,8 @@ def _rows(ctx: Context, lineage: Lineage, target: Target, columns: Sequence[str]
     elif c.key in ("EXEC", "EXECUTE"):
         results, ctx.effects.results = ctx.effects.results, []
         execute(ctx)
-        ctx.effects.store()
-        ctx.effects.results = results
+        inserted, ctx.effects.results = ctx.effects.results, results
+        _executed(ctx, target, tuple(columns), inserted)
     else:
         _insert(ctx, queries.query(c), lineage, target, columns)
 
@@ -150,6 +150,17 @@ def _insert(ctx: Context, query: Query, lineage: Lineage, target: Target, column
     for branch in query.branches:
         for at, item in enumerate(branch.items):
             given(ctx, [f"{table}.{segment(columns[at]) if at < len(columns) else '*'}"], item.expr)
+
+
+def _executed(ctx: Context, target: Target, columns: tuple[str, ...], results: Sequence[Outputs]) -> None:
+    """Note the results of an EXECUTE put into a table."""
+    for outputs in results:
+        if outputs is None:
+            ctx.effects.store()
+        elif not _poured(ctx, target, columns, outputs):
+            _copied(ctx, outputs)
+    if ctx.effects.reads_unknown:
+        ctx.effects.store()
 
 
 def _poured(ctx: Context, target: Target, columns: tuple[str, ...], outputs: Outputs) -> bool:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from connectors.sql.tsql.called import PROCEDURE, Called, Given, passed
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
+from connectors.sql.tsql.effects import Effects
 from connectors.sql.tsql.lexer import BINARY, NUMBER, STRING, VARIABLE, Doubt, Token
 from connectors.sql.tsql.lineage import union
-from connectors.sql.tsql.names import Scope, procedures, segment
+from connectors.sql.tsql.names import DEFAULT_SCHEMA, Name, Scope, procedures, segment
 from connectors.sql.tsql.temps import lost
 from connectors.sql.tsql.tree import Parts
-from connectors.sql.tsql.variables import Sources, Variables
+from connectors.sql.tsql.variables import Variables
 from connectors.sql.tsql.words import CONFIGURING, METADATA_PROCEDURES, SOFT_STARTS, TEXT_PROCEDURES
 
+_PROCEDURES = frozenset({PROCEDURE})
 _STATEMENT_PARAMETERS = frozenset({"@stmt", "@statement"})
 
 
@@ -35,15 +39,17 @@ def execute(ctx: Context) -> None:
     elif c.key == "(":
         _text(ctx)
     else:
+        status = ""
         if c.kind == VARIABLE and c.ahead().key == "=":
-            c.at += 2
+            status = c.take().value
+            c.take()
         if c.kind == VARIABLE:
             c.take()
             _arguments(c)
             _options(ctx)
             _computed(ctx)
         else:
-            bare_call(ctx)
+            bare_call(ctx, status)
 
 
 def execute_as(ctx: Context) -> None:
@@ -61,11 +67,12 @@ def execute_as(ctx: Context) -> None:
     ctx.effects.act("sql:impersonate", resource)
 
 
-def bare_call(ctx: Context) -> None:
+def bare_call(ctx: Context, status: str = "") -> None:
     """Read a call of a procedure from its name on: after EXECUTE, or as the first words of a batch."""
     c = ctx.cursor
     parts = c.name()
-    if c.key == ";" and c.ahead().kind == NUMBER:
+    numbered = c.key == ";" and c.ahead().kind == NUMBER
+    if numbered:
         c.at += 2
     arguments = _arguments(c)
     reshaped = _options(ctx)
@@ -73,21 +80,29 @@ def bare_call(ctx: Context) -> None:
         _sp_executesql(ctx, parts, arguments)
         if reshaped:
             ctx.effects.unknown()
-    else:
-        call(ctx, parts)
-        for argument in arguments:
-            if argument.value.kind == VARIABLE:
-                ctx.used(argument.value.value)
-        if any(argument.output for argument in arguments):
-            ctx.effects.hold()
+        return
+    called = call(ctx, parts, [_given(ctx, argument) for argument in arguments], numbered=numbered or reshaped)
+    for at, argument in enumerate(arguments):
+        if argument.value.kind == VARIABLE and called is None:
+            ctx.used(argument.value.value)
+        elif argument.value.kind == VARIABLE and called is not None and argument.output:
+            ctx.variables.point(argument.value.value, None)
+            ctx.assign(argument.value.value, called.parameter(at, argument.name))
+    if called is None and any(argument.output for argument in arguments):
+        ctx.effects.hold()
+    if called is not None and status:
+        ctx.assign(status, called.value)
 
 
-def call(ctx: Context, parts: Parts) -> None:
-    """Note a call of a procedure."""
+def call(ctx: Context, parts: Parts, given: Sequence[Given] = (), *, numbered: bool = False) -> Called | None:
+    """Note a call of a procedure; None if what it does is not known, as of one that is ``numbered`` or reshaped."""
     name = parts[-1].lower()
     names = procedures(parts, ctx.scope)
     for each in names:
         ctx.effects.note("sql:execute", each)
+    called = None if numbered or len(names) > 1 else _called(ctx, names[0], given)
+    if called is not None:
+        return called
     if name in CONFIGURING:
         ctx.effects.act("sql:configure", names[0].resource)
     if name in TEXT_PROCEDURES:
@@ -99,6 +114,17 @@ def call(ctx: Context, parts: Parts) -> None:
         ctx.effects.unknown()
         if any(each.system for each in names):
             ctx.effects.store()
+    return None
+
+
+def _called(ctx: Context, name: Name, given: Sequence[Given]) -> Called | None:
+    """What a procedure of the database does, taken into what the batch does."""
+    if ctx.scope.modules is None or name.server or name.system:
+        return None
+    called = ctx.scope.modules.called(name.resource, given, ctx.scope, _PROCEDURES)
+    if called is not None:
+        _take_in(ctx, called.effects)
+    return called
 
 
 def _computed(ctx: Context) -> None:
@@ -115,32 +141,40 @@ def _sp_executesql(ctx: Context, parts: Parts, arguments: list[Argument]) -> Non
         raise Doubt("sp_executesql is called without a statement.")
     first, others = arguments[0], arguments[1:]
     misnamed = first.name and first.name not in _STATEMENT_PARAMETERS
-    if misnamed or first.value.kind != STRING or any(other.name in _STATEMENT_PARAMETERS for other in others):
+    twice = any(other.name in _STATEMENT_PARAMETERS for other in others)
+    if ctx.sealed or misnamed or twice or first.value.kind != STRING:
         _computed(ctx)
         ctx.effects.act("sql:execute", "master.sys.sp_executesql")
         return
-    variables = Variables(given=_given(ctx, others))
-    _run(ctx, [first.value], Scope(parts[0], "dbo") if len(parts) == 3 else ctx.scope, variables)
+    variables = Variables(given=union(*(_given(ctx, other).sources for other in others)))
+    _run(ctx, [first.value], Scope(parts[0], modules=ctx.scope.modules) if len(parts) == 3 else ctx.scope, variables)
     for other in others:
         if other.output and other.value.kind == VARIABLE:
             ctx.variables.point(other.value.value, None)
             ctx.assign(other.value.value, variables.all)
 
 
-def _given(ctx: Context, arguments: list[Argument]) -> Sources:
-    """What the values of arguments may derive from."""
-    return union(*(ctx.variables.of(each.value.value) for each in arguments if each.value.kind == VARIABLE))
+def _given(ctx: Context, argument: Argument) -> Given:
+    """What the value of an argument may derive from."""
+    if argument.value.kind != VARIABLE:
+        return Given(name=argument.name)
+    return passed(ctx.variables, argument.value.value, argument.name)
 
 
 def _run(ctx: Context, pieces: list[Token], scope: Scope, variables: Variables) -> None:
     """Read the text that string literals make together, as the server will."""
     if any(not piece.quoted and not piece.value.isascii() for piece in pieces):
         raise Doubt("An executed string without N may change characters when it is converted to the code page.")
-    nested = ctx.nested("".join(piece.value for piece in pieces), scope, variables)
-    if ctx.repeated:
-        nested.told.update(nested.equated)
-    ctx.scope = lost(ctx.scope, nested.touched)
+    text = "".join(piece.value for piece in pieces)
+    nested = ctx.nested(text, scope if scope.modules is None else replace(scope, schema=DEFAULT_SCHEMA), variables)
     nested.elsewhere |= scope.database.lower() != ctx.scope.database.lower()
+    _take_in(ctx, nested)
+
+
+def _take_in(ctx: Context, nested: Effects) -> None:
+    if ctx.repeated:
+        ctx.effects.tell(frozenset(nested.equated))
+    ctx.scope = lost(ctx.scope, nested.touched)
     ctx.effects.merge(nested)
 
 
@@ -162,7 +196,7 @@ def _text(ctx: Context) -> None:
         ctx.effects.act("sql:external", segment(c.identifier()))
         ctx.effects.unknown()
         ctx.effects.store()
-    elif any(piece.kind == VARIABLE for piece in pieces):
+    elif ctx.sealed or any(piece.kind == VARIABLE for piece in pieces):
         _computed(ctx)
     else:
         _run(ctx, pieces, ctx.scope, Variables())

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from connectors.sql.tsql.called import ROWSETS, SCALAR, Called, Given, passed
 from connectors.sql.tsql.effects import Effects
 from connectors.sql.tsql.inference import conjuncts, equated, keeps_type, shown
 from connectors.sql.tsql.lexer import NUMBER
@@ -39,6 +40,8 @@ from connectors.sql.tsql.variables import NOTHING, Sources, Variables
 from connectors.sql.tsql.words import METADATA_ROWSETS, ROWSET_FUNCTIONS, SYSTEM_ROWSETS
 
 _ROUNDS = 8
+_SCALARS = frozenset({SCALAR})
+_METHODS = frozenset({"value", "query", "nodes", "exist", "modify"})  # of a column of XML, named like a schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,8 @@ class Lineage:
             case Subquery():
                 found, told = self._subquery(expr, relations), NOTHING
             case Routine():
-                found, told = self._routine(expr, relations), NOTHING
+                found = self._routine(expr, relations)
+                told = found if found is not None else NOTHING
         self._touched = union(self._touched, found)
         if self._testing:
             self._effects.tell(told)
@@ -269,6 +273,10 @@ class Lineage:
         return Relation(name, (_all_of(table.resource),))
 
     def _rowset(self, source: Rowset, before: Relations) -> Outputs:
+        called = self._called(source.parts, source.args, before, ROWSETS)
+        if called is not None:
+            self._effects.on("sql:select", source.parts, self._scope)
+            return renamed(called.outputs, source.columns)
         made_of = union(*(self.test(arg, before) for arg in source.args))
         if len(source.parts) == 1 and source.parts[0] in ROWSET_FUNCTIONS:
             return (Output("*", made_of, star=True),)
@@ -297,6 +305,9 @@ class Lineage:
         return found
 
     def _routine(self, routine: Routine, relations: Relations) -> Sources:
+        called = None if routine.sequence else self._called(routine.parts, routine.args, relations, _SCALARS)
+        if called is not None:
+            return called.value
         made_of = union(*(self.test(arg, relations) for arg in routine.args))
         if routine.sequence:
             self._effects.on("sql:execute", routine.parts, self._scope)
@@ -309,6 +320,24 @@ class Lineage:
             self._effects.on("sql:execute", routine.parts, self._scope)
         self._effects.unknown()
         return None
+
+    def _called(self, parts: Parts, args: Sequence[Expr], relations: Relations, kinds: frozenset[str]) -> Called | None:
+        """A call of a function of the database, as often as it may be made; None if what it does is not known."""
+        if self._scope.modules is None or not 1 < len(parts) < 4 or parts[-1].lower() in _METHODS:
+            return None
+        name = resolve(parts, self._scope)
+        given = [self._given(arg, relations) for arg in args]
+        called = self._scope.modules.called(name.resource, given, self._scope, kinds)
+        if called is not None:
+            self._effects.note("sql:execute", name)
+            self._effects.merge(called.effects)
+            self._effects.tell(frozenset(called.effects.equated))
+        return called
+
+    def _given(self, arg: Expr, relations: Relations) -> Given:
+        if isinstance(arg, Constant) and arg.variable:
+            return passed(self._variables, arg.text)
+        return Given(self.sources(arg, relations))
 
     def _define(self, cte: Cte) -> None:
         """Bring a common table expression in sight; a recursive one is followed until its sources stand still."""

@@ -8,7 +8,8 @@ A segment with anything but letters, digits, ``_ @ # $ -`` and inner spaces is d
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from connectors.sql.tsql.outputs import Outputs
 from connectors.sql.tsql.tree import Parts
@@ -20,8 +21,13 @@ from connectors.sql.tsql.words import (
     TEXT_PROCEDURES,
 )
 
+if TYPE_CHECKING:
+    from connectors.sql.tsql.called import Modules
+
 _PLAIN = re.compile(r"[a-z0-9_@#$-]+(?: [a-z0-9_@#$-]+)*")
 _SYSTEM_SCHEMAS = frozenset({"sys", "information_schema"})
+#: The schema of whom the server does not know a schema of his own.
+DEFAULT_SCHEMA = "dbo"
 _SYSTEM_PREFIXES = ("sp_", "xp_")
 _KNOWN_PROCEDURES = METADATA_PROCEDURES | TEXT_PROCEDURES | CONFIGURING | SYSTEM_PROCEDURES
 
@@ -31,16 +37,23 @@ class Scope:
     """What unqualified names mean in a session: its current database, and the default schema of its user there.
 
     ``temps`` are its temporary tables by the names that it gave them, with their columns; None where these are not
-    known.
+    known. ``modules`` are the procedures and functions that are read where they are called, if that is asked for.
     """
 
     database: str
-    schema: str = "dbo"
+    schema: str = DEFAULT_SCHEMA
     temps: tuple[tuple[str, Outputs], ...] = ()
+    modules: Modules | None = field(default=None, repr=False)
 
     def temp(self, parts: Parts) -> Outputs:
         """The columns of a temporary table, if they are known."""
         return dict(self.temps).get(parts[-1]) if self.temps else None
+
+    def schema_of(self, name: str) -> str:
+        """The schema of an object that is named without one: in a definition it is the definition's own, or dbo."""
+        if self.modules is None or self.schema == DEFAULT_SCHEMA:
+            return self.schema
+        return self.modules.schema(self.database, self.schema, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,7 @@ def resolve(parts: Parts, scope: Scope) -> Name:
         return Name(f"tempdb.dbo.{segment(name)}", temporary=True)
     if server:
         return Name(".".join(map(segment, parts)), server, elsewhere=True)
-    schema = (schema or ("dbo" if database else scope.schema)).lower()
+    schema = (schema or (DEFAULT_SCHEMA if database else scope.schema_of(name))).lower()
     if lowered in COMPATIBILITY_VIEWS and schema in ("dbo", scope.schema.lower()):
         schema = "sys"
     elsewhere = bool(database) and database.lower() != scope.database.lower()

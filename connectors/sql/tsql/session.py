@@ -230,7 +230,7 @@ def _variable(ctx: Context) -> None:
     name = c.variable()
     c.accept("AS")
     if c.accept("TABLE"):
-        ctx.variables.keep(name, declared_columns(ctx))
+        ctx.variables.keep(name, declared_columns(c))
         c.balanced()
         return
     if c.accept("CURSOR"):

@@ -209,9 +209,8 @@ def _rowset(c: Cursor, parts: tuple[str, ...], *, simple: bool) -> Source:
         c.balanced()
     alias = c.alias()
     hints(c)
-    if alias and c.key == "(":
-        c.names_in_parentheses()
-    return Rowset((parts[0].upper(),) if simple else parts, args, alias)
+    columns = c.names_in_parentheses() if alias and c.key == "(" else ()
+    return Rowset((parts[0].upper(),) if simple else parts, args, alias, columns)
 
 
 def _system_time(c: Cursor, conditions: list[Expr]) -> None:

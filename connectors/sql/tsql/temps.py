@@ -10,6 +10,7 @@ from collections.abc import Container
 from dataclasses import replace
 
 from connectors.sql.tsql.context import Context
+from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import END, NAME, WORD
 from connectors.sql.tsql.names import Scope
 from connectors.sql.tsql.outputs import Output, Outputs, either, everything, poured, resolved
@@ -56,9 +57,8 @@ def compared(ctx: Context, parts: Parts) -> None:
         ctx.effects.tell(everything(table))
 
 
-def declared_columns(ctx: Context) -> Outputs:
+def declared_columns(c: Cursor) -> Outputs:
     """The columns of the ``( ... )`` of CREATE TABLE that comes next; None if one is computed or cannot be told."""
-    c = ctx.cursor
     found: list[Output] = []
     depth, distance, begins = 0, 0, False
     while True:

@@ -101,11 +101,15 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Rowset:
-    """A table-valued function. ``parts`` of one word in ROWSET_FUNCTIONS make rows of their arguments alone."""
+    """A table-valued function. ``parts`` of one word in ROWSET_FUNCTIONS make rows of their arguments alone.
+
+    ``columns`` rename its columns when given.
+    """
 
     parts: Parts
     args: tuple[Expr, ...] = ()
     alias: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ def test_a_statement_ends_where_the_next_begins(text: str, statements: list[str]
         ("EXEC ('SELECT ' + '1') SELECT 2", [Execute("", (Argument("", "('SELECT ' + '1')", False),)), TWO]),
         ("sp_who 'x'", [Execute("sp_who", (Argument("", "'x'", False),))]),
         ("CREATE OR ALTER PROC dbo.p @a int = 1, @b int OUTPUT AS SELECT 1 SELECT 2",
-         [Define("dbo.p", (Declared("@a", "int", "1"), Declared("@b", "int", "", True)), "SELECT 1 SELECT 2")]),
+         [Define("dbo.p", (Declared("@a", "int", "1"), Declared("@b", "int", "", True)), "SELECT 1 SELECT 2",
+                "CREATE OR ALTER PROC dbo.p @a int = 1, @b int OUTPUT AS SELECT 1 SELECT 2")]),
         ("", []),
     ],
 )  # fmt: skip

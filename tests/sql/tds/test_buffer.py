@@ -37,13 +37,18 @@ def test_nothing_is_read_past_the_end(method):
         getattr(Reader(b""), method)()
 
 
+def _is_whole(text):
+    """Whether no two surrogates stand side by side, which would be read as one character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") == text
+
+
 @pytest.mark.parametrize(
     ("write", "read", "longest"),
     [("b_varchar", "b_varchar", 255), ("us_varchar", "us_varchar", 300)],
 )
 @given(data=st.data())
 def test_strings(write, read, longest, data):
-    text = data.draw(st.text(st.characters(max_codepoint=0xFFFF), max_size=longest))
+    text = data.draw(st.text(st.characters(max_codepoint=0xFFFF), max_size=longest).filter(_is_whole))
     raw = getattr(buffer, write)(text)
     reader = Reader(raw)
     assert getattr(reader, read)() == text

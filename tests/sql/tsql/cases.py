@@ -11,7 +11,7 @@ from connectors.sql.tsql.classify import Batch, Scope, classify
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tsql"
 INFERENCE = "inference.txt"
-END_TO_END = ("laundering.txt", "bypasses.txt")
+END_TO_END = ("laundering.txt", "bypasses.txt", "routines.txt", "functions.txt")
 SCOPE = Scope("shop")
 FLAGS = ("dynamic", "cross_database", "reads_system", "reads_unknown", "unresolved", "copies")
 
