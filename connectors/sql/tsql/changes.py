@@ -165,7 +165,7 @@ def _statistics(ctx: Context) -> None:
         if c.accept("SAMPLE") and c.kind == NUMBER:
             c.number()
             c.expect("PERCENT", "ROWS")
-        else:
+        elif not c.accept("ALL", "COLUMNS", "INDEX"):
             c.identifier()
             if c.accept("=") and not c.accept("ON", "OFF"):
                 c.number()

@@ -106,9 +106,13 @@ class Cursor:
         """Read the alias of a table, with or without AS; empty if there is none."""
         if self.accept("AS"):
             return self.identifier()
-        if self.is_identifier() and self.key not in SOFT_STARTS:
+        if self.is_identifier() and self.key not in SOFT_STARTS and not self._opens_windows():
             return self.identifier()
         return ""
+
+    def _opens_windows(self) -> bool:
+        """Whether WINDOW begins a clause here, as no alias is followed by a name, AS and a parenthesis."""
+        return self.key == "WINDOW" and self.ahead(2).key == "AS" and self.ahead(3).key == "("
 
     def output_alias(self) -> str:
         """Read the alias of an output column: any name, or a string; empty if there is none."""

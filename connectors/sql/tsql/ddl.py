@@ -75,6 +75,9 @@ def drop(ctx: Context) -> None:
     """Read DROP, of one object or several."""
     c = ctx.cursor
     c.expect("DROP")
+    if c.accept_all("SENSITIVITY", "CLASSIFICATION", "FROM"):
+        _classified(ctx)
+        return
     kind = _kind(c)
     c.accept_all("IF", "EXISTS")
     if kind in _NAMELESS:
@@ -84,6 +87,32 @@ def drop(ctx: Context) -> None:
         while c.accept(","):
             _named(ctx, kind, ("sql:drop",))
     tail(c)
+
+
+def add(ctx: Context) -> None:
+    """Read ``ADD SENSITIVITY CLASSIFICATION TO column, ... WITH (...)``, by which masks may go."""
+    c = ctx.cursor
+    c.expect("ADD")
+    c.expect("SENSITIVITY")
+    c.expect("CLASSIFICATION")
+    c.expect("TO")
+    _classified(ctx)
+    c.expect("WITH")
+    c.balanced()
+
+
+def _classified(ctx: Context) -> None:
+    """Read the columns of a sensitivity classification; which masks hold is another thing from here on."""
+    c = ctx.cursor
+    while True:
+        column = c.name(limit=4)
+        if len(column) < 2:
+            raise Doubt("A column is named without its table.")
+        ctx.effects.on("sql:alter", column[:-1], ctx.scope)
+        if not c.accept(","):
+            break
+    ctx.effects.unknown()
+    ctx.effects.store()
 
 
 def trigger_switch(ctx: Context) -> None:
@@ -110,12 +139,20 @@ def tail(c: Cursor) -> None:
             c.take()
         elif c.key in SOFT_STARTS or c.key in (":", ")") or (c.key == "ADD" and c.ahead().key in _ADDED):
             raise c.doubt("an option")
-        elif c.key == "AS" and c.ahead().key in ("SELECT", "WITH", "("):
+        elif c.key == "AS" and _query_opens(c):
             raise c.doubt("no query in a definition")
         elif c.key in STARTS:
             return
         else:
             c.take()
+
+
+def _query_opens(c: Cursor) -> bool:
+    """Whether a query comes behind AS, and not the value of a computed column."""
+    distance = 1
+    while c.ahead(distance).key == "(":
+        distance += 1
+    return c.ahead(distance).key in ("SELECT", "WITH", "VALUES")
 
 
 def _referential(c: Cursor) -> bool:

@@ -14,7 +14,7 @@ from connectors.sql.tsql.tree import NULL, Column, Constant, Expr, Node, Routine
 from connectors.sql.tsql.words import DATE_PART_FUNCTIONS, FUNCTIONS, NILADIC
 
 _COMPARISONS = ("=", "<>", "!=", "<", ">", "<=", ">=", "!<", "!>")
-_ARITHMETIC = ("+", "-", "*", "/", "%", "&", "|", "^", "||")
+_ARITHMETIC = ("+", "-", "*", "/", "%", "&", "|", "^", "||", "<<", ">>")
 _JOINING = ("+", "||")
 _CONVERSIONS = frozenset({"CAST", "TRY_CAST", "PARSE", "TRY_PARSE"})
 _TEXTS = frozenset({"CHAR", "VARCHAR", "NCHAR", "NVARCHAR", "TEXT", "NTEXT"})
@@ -304,6 +304,27 @@ def _next_value(c: Cursor) -> Expr:
     return Routine(parts, args, sequence=True)
 
 
+def _json(c: Cursor) -> Expr:
+    """``JSON_OBJECT('name' : value, ... [NULL | ABSENT ON NULL])`` or ``JSON_ARRAY(value, ... [...])``."""
+    if c.ahead().key != "(":
+        return _named(c)
+    name = c.take().key
+    c.expect("(")
+    values: list[Expr] = []
+    while c.key not in (")", "ABSENT") and not (c.key == "NULL" and c.ahead().key == "ON"):
+        values.append(expression(c))
+        if name == "JSON_OBJECT":
+            c.expect(":")
+            values.append(expression(c))
+        if not c.accept(","):
+            break
+    if c.accept("NULL", "ABSENT"):
+        c.expect("ON")
+        c.expect("NULL")
+    c.expect(")")
+    return Node(name.lower(), tuple(values))
+
+
 _SPECIAL = {
     "(": _parenthesised,
     "NULL": _null,
@@ -316,6 +337,8 @@ _SPECIAL = {
     "FREETEXT": _full_text,
     "TRIM": _trim,
     "NEXT": _next_value,
+    "JSON_OBJECT": _json,
+    "JSON_ARRAY": _json,
     **dict.fromkeys(_CONVERSIONS, _cast),
     **dict.fromkeys(NILADIC, _niladic),
 }
@@ -358,11 +381,22 @@ def _argument(c: Cursor) -> Expr:
 
 
 def _over(c: Cursor) -> tuple[Expr, ...]:
-    """``OVER ([PARTITION BY ...] [ORDER BY ...] [ROWS | RANGE ...])``."""
+    """``OVER (...)``, or ``OVER name`` of a window that the query defines."""
     if not c.accept("OVER"):
         return ()
+    if c.is_identifier():
+        c.identifier()
+        return ()
+    found = window(c)
+    return (Node("over", found),) if found else ()
+
+
+def window(c: Cursor) -> tuple[Expr, ...]:
+    """Read ``([name] [PARTITION BY ...] [ORDER BY ...] [ROWS | RANGE ...])``: what parts and sorts the rows."""
     c.expect("(")
     found: tuple[Expr, ...] = ()
+    if c.is_identifier() and c.key not in ("PARTITION", "ROWS", "RANGE"):
+        c.identifier()
     if c.accept_all("PARTITION", "BY"):
         found += expressions(c)
     if c.accept_all("ORDER", "BY"):
@@ -373,7 +407,7 @@ def _over(c: Cursor) -> tuple[Expr, ...]:
             c.expect("AND")
         _frame_edge(c)
     c.expect(")")
-    return (Node("over", found),) if found else ()
+    return found
 
 
 def _frame_edge(c: Cursor) -> None:

@@ -50,13 +50,14 @@ _TOKEN = re.compile(
     | (?P<line>--[^\n]*)
     | (?P<block>/\*)
     | (?P<string>[Nn]?'[^']*+(?:''[^']*+)*+')
+    | (?P<escape>\{[ ]*(?:[dD]|[tT]|[tT][sS]|[gG][uU][iI][dD])[ ]*'[0-9A-Fa-f:. -]*+'[ ]*\})
     | (?P<bracket>\[[^\]]*+(?:\]\][^\]]*+)*+\])
     | (?P<double>"[^"]*+(?:""[^"]*+)*+")
     | (?P<binary>0[xX][0-9A-Fa-f]*+)
     | (?P<number>\$?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)
     | (?P<variable>@@?[A-Za-z_\#][A-Za-z0-9_@$\#]*+)
     | (?P<word>[A-Za-z_\#][A-Za-z0-9_@$\#]*+|\$action(?![A-Za-z0-9_@$\#]))
-    | (?P<operator>::|<=|>=|<>|!=|!<|!>|\|\||[-+*/%&|^]=|[-+*/%&|^~=<>(),;.:])
+    | (?P<operator>::|<<|>>|<=|>=|<>|!=|!<|!>|\|\||[-+*/%&|^]=|[-+*/%&|^~=<>(),;.:])
     """,
     re.VERBOSE,
 )
@@ -107,7 +108,7 @@ def _token(group: str, found: re.Match[str], text: str) -> Token:
             return Token(VARIABLE, "", raw, start, end)
         case "string":
             return _string(raw, start, end)
-        case "number" | "binary":
+        case "number" | "binary" | "escape":  # the last is of ODBC: a date, a time or an identifier
             if _AFTER_NUMBER.match(text, end):
                 raise Doubt(f"The number at offset {start} runs into what follows it.")
             return Token(NUMBER if group == "number" else BINARY, "", raw, start, end)

@@ -111,7 +111,7 @@ def _select(c: Cursor) -> Select:
         c.identifier()
     tables, joins = sources.sources(c) if c.accept("FROM") else ((), ())
     condition = where(c)
-    conditions += joins + ((condition,) if condition else ()) + _grouping(c)
+    conditions += joins + ((condition,) if condition else ()) + _grouping(c) + _windows(c)
     return Select(tuple(items), tables, condition, conditions, limited, into, distinct)
 
 
@@ -155,6 +155,19 @@ def _grouping(c: Cursor) -> tuple[Expr, ...]:
     if c.accept("HAVING"):
         found += (expressions.expression(c),)
     return found
+
+
+def _windows(c: Cursor) -> tuple[Expr, ...]:
+    """``WINDOW name AS (...), ...``: what the windows are parted and sorted by."""
+    if not c.accept("WINDOW"):
+        return ()
+    found: tuple[Expr, ...] = ()
+    while True:
+        c.identifier()
+        c.expect("AS")
+        found += expressions.window(c)
+        if not c.accept(","):
+            return found
 
 
 def _grouping_elements(c: Cursor) -> tuple[Expr, ...]:

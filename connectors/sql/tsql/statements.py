@@ -10,6 +10,7 @@ from connectors.sql.tsql.lexer import VARIABLE
 from connectors.sql.tsql.words import SOFT_STARTS
 
 _READERS: dict[str, Callable[[Context], None]] = {
+    "ADD": ddl.add,
     "ALTER": ddl.alter,
     "BACKUP": grants.backup,
     "BEGIN": control.begin,

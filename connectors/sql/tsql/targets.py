@@ -150,13 +150,23 @@ def assignments(ctx: Context) -> list[tuple[str, Expr]]:
 
 def _assignment(ctx: Context) -> list[tuple[str, Expr]]:
     c = ctx.cursor
-    names = [c.variable() if c.kind == VARIABLE else c.name()[-1]]
+    parts = (c.variable(),) if c.kind == VARIABLE else c.name()
+    if len(parts) > 1 and parts[-1].upper() == "WRITE" and c.accept("("):
+        return [_written(c, parts[-2])]
+    names = [parts[-1]]
     c.expect(*ASSIGN)
     if names[0].startswith("@") and c.is_identifier() and c.ahead().key in ASSIGN:
         names.append(c.name()[-1])
         c.expect(*ASSIGN)
     value = expressions.expression(c)
     return [(name.lower(), value) for name in names]
+
+
+def _written(c: Cursor, column: str) -> tuple[str, Expr]:
+    """``column.WRITE (value, offset, length)``, after its parenthesis: a part of the column is another."""
+    values = expressions.expressions(c)
+    c.expect(")")
+    return column.lower(), Node("write", (Column((column,)), *values))
 
 
 def assigned(ctx: Context, column: str, value: Expr, found: Sources, targets: Sequence[Target]) -> None:
