@@ -16,7 +16,7 @@ _ALL = 1 << 30
 #: How many of its first arguments a function or operator shows whole: whether it fails, is NULL or is empty says no
 #: more of a value than whether that is NULL or empty itself.
 _SHOWN = {
-    **dict.fromkeys(("concat", "concat_ws", "join", "collate", "count"), _ALL),
+    **dict.fromkeys(("concat", "concat_ws", "join", "collate", "count", "json_object", "json_array"), _ALL),
     **dict.fromkeys(("upper", "lower", "reverse", "quotename", "len", "datalength", "to text", "isnull"), 1),
     **dict.fromkeys(("left", "right", "substring"), 1),
     **dict.fromkeys(("min", "max", "avg", "sum", "string_agg"), 1),

@@ -115,7 +115,15 @@ class Lineage:
             self._order(key, relations, outputs)
         for branch, _ in found:
             self.tell(branch if query.compared else _at(branch, _clashes(query.branches)))
-        return None if query.wrapped else outputs
+        return self._wrapped(outputs, query.wrapped) if query.wrapped else outputs
+
+    def _wrapped(self, outputs: Outputs, made: str) -> Outputs:
+        """What FOR makes of rows: one text of all their columns, which as XML fails for some characters."""
+        if made == "BROWSE":
+            return None
+        if made == "XML":
+            self.tell(outputs)
+        return (Output("", everything(outputs)),)
 
     def walk(self, exprs: Sequence[Expr], relations: Relations) -> None:
         """Note what conditions read: their values do not leave, but what they decide tells of them."""

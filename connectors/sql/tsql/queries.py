@@ -221,18 +221,18 @@ def _offset(c: Cursor) -> tuple[Expr, ...]:
     return tuple(found)
 
 
-def _for(c: Cursor) -> bool:
-    """``FOR XML`` and ``FOR JSON`` make the rows a text, ``FOR BROWSE`` adds hidden columns: whether there is one."""
+def _for(c: Cursor) -> str:
+    """``FOR XML`` and ``FOR JSON`` make the rows a text, ``FOR BROWSE`` adds hidden columns: which it is, if any."""
     if c.key != "FOR" or c.ahead().key not in ("BROWSE", "XML", "JSON"):
-        return False
+        return ""
     c.take()
-    if c.accept("BROWSE"):
-        return True
-    c.take()
+    made = c.take().key
+    if made == "BROWSE":
+        return made
     _directive(c)
     while c.accept(","):
         _directive(c)
-    return True
+    return made
 
 
 def _directive(c: Cursor) -> None:

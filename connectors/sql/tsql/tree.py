@@ -151,14 +151,14 @@ class Select:
 class Query:
     """A query: branches joined by UNION, EXCEPT, INTERSECT.
 
-    ``wrapped``: FOR makes of it other than its columns. ``compared``: the rows of its branches are compared with each
-    other, as all of these operators do but UNION ALL.
+    ``wrapped``: what FOR makes of it, ``XML`` or ``JSON`` (one text) or ``BROWSE``, else empty. ``compared``: the rows
+    of its branches are compared with each other, as all of these operators do but UNION ALL.
     """
 
     branches: tuple[Select, ...]
     order: tuple[Expr, ...] = ()
     limited: bool = False
-    wrapped: bool = False
+    wrapped: str = ""
     compared: bool = False
 
 

@@ -103,7 +103,7 @@ def test_what_comes_out_of_a_call_is_followed(text: str, results: list[list[set[
      "EXEC sealed", "EXEC sealed_text", "EXEC ids;1", "EXEC ids WITH RESULT SETS UNDEFINED", "EXEC ids @nothing = 1",
      "EXEC ids 1, 2", "EXEC plain 1", "SELECT dbo.ids(1)", "SELECT * FROM dbo.plain(1)", "SELECT * FROM dbo.long()",
      "SELECT dbo.inl(1)", "EXEC shop.dbo.inl 1", "DECLARE @r int EXEC @r = status SELECT @r",
-     "DECLARE @t TABLE (n AS 1) INSERT @t SELECT * FROM customers FOR XML RAW EXEC rows @t",
+     "DECLARE @t TABLE (n AS 1) INSERT @t SELECT * FROM customers FOR BROWSE EXEC rows @t",
      "CREATE TABLE #t (a varchar(60)) EXEC fills SELECT a FROM #t", "SELECT x.value('.', 'int') FROM customers"],
 )  # fmt: skip
 def test_what_cannot_be_followed_is_unresolved(text: str) -> None:
