@@ -48,7 +48,7 @@ def azurite() -> Iterator[int]:
             "--inMemoryPersistence",
             "--silent",
         ]
-        command += ["--skipApiVersionCheck", "--loose", "--disableTelemetry", "--extentMemoryLimit", "8192"]
+        command += ["--skipApiVersionCheck", "--loose", "--disableTelemetry", "--extentMemoryLimit", "16384"]
         environment = dict(os.environ, AZURITE_ACCOUNTS=f"{ACCOUNT}:{KEY}")
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, cwd=folder)  # noqa: S603
         try:
