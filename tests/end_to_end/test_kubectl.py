@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
+import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,16 +183,27 @@ def test_top(stage: Stage, kubectl: Kubectl) -> None:
 
 
 def test_a_watch_tells_of_changes(stage: Stage, kubectl: Kubectl) -> None:
-    server = stage.server
     command = kubectl.command("get", "pods", "-l", "app=web", "--watch", "-o", "name")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         seen = [process.stdout.readline() for _ in range(2)]
-        server.put("pods", pod("late", app="web"))
+        stage.upstream.put_pods(pod("late", app="web"))
         seen.append(process.stdout.readline())
         process.kill()
     kubectl("delete", "pod", "late", "--wait=false")
     assert seen == [b"pod/web-1\n", b"pod/web-2\n", b"pod/late\n"]
+
+
+def test_a_watch_of_what_does_not_change_begins_at_once(stage: Stage) -> None:
+    """Older kubectl waits for its head, whatever limit of time it was given."""
+    listen = stage.session.broker.listen
+    configs = "/api/v1/namespaces/default/configmaps"
+    version = json.loads(stage.direct("get", "--raw", configs))["metadata"]["resourceVersion"]
+    target = f"{configs}?watch=true&resourceVersion={version}&timeoutSeconds=300"
+    context = ssl.create_default_context(cafile=listen.ca_file)
+    with closing(http.client.HTTPSConnection(listen.host, listen.port, timeout=30, context=context)) as connection:
+        connection.request("GET", target, headers={"Authorization": f"Bearer {listen.secret}"})
+        assert connection.getresponse().status == 200
 
 
 def test_logs_are_masked_as_they_come(stage: Stage, kubectl: Kubectl) -> None:
@@ -223,9 +237,8 @@ def test_what_was_done_is_recorded(stage: Stage, kubectl: Kubectl) -> None:
 
 
 def test_a_thousand_pods(stage: Stage, kubectl: Kubectl) -> None:
-    server = stage.server
-    server.put("pods", *(pod(f"p-{number:04}", app="many") for number in range(1000)), namespace="prod")
-    assert kubectl("get", "pods", "-n", "prod", "--no-headers").count("Running") == 1000
+    stage.upstream.put_pods(*(pod(f"p-{number:04}", app="many") for number in range(1000)), namespace="prod")
+    assert kubectl("get", "pods", "-n", "prod", "--no-headers").count("p-0") == 1000
     assert kubectl("get", "pods", "-n", "prod", "--chunk-size=300", "-o", "name").count("\n") == 1000
     assert len(json.loads(kubectl("get", "pods", "-n", "prod", "-o", "json"))["items"]) == 1000
     kubectl("delete", "--raw", "/api/v1/namespaces/prod/pods")

@@ -71,6 +71,16 @@ def cluster() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
+def pods(cluster: Upstream) -> None:
+    if not cluster.runs_pods:
+        pytest.skip("nothing runs the pods of this cluster")
+
+
+#: For what must come as far as a pod: a refusal need not.
+reaches_a_pod = pytest.mark.usefixtures("pods")
+
+
+@pytest.fixture(scope="module")
 def hoop(cluster: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     with session(tmp_path_factory.mktemp("hoop"), cluster, POLICY) as running:
         yield running
@@ -98,6 +108,7 @@ def recording(hoop: Session, verb: str) -> list[CastEvent]:
     return list(read_cast(found[0].payload)[1])
 
 
+@reaches_a_pod
 def test_a_command_is_masked_and_recorded_with_its_exit_code(kubectl: Kubectl, hoop: Session) -> None:
     done = kubectl.run("exec", "web-1", "--", "sh", "-c", f"echo {CARD}; echo ann@example.com >&2; exit 7")
     assert (done.returncode, done.stdout) == (7, b"[redacted]\n")
@@ -107,6 +118,7 @@ def test_a_command_is_masked_and_recorded_with_its_exit_code(kubectl: Kubectl, h
     assert "".join(event.data for event in recording(hoop, "k8s:exec")).count("[redacted]\n") == 2
 
 
+@reaches_a_pod
 def test_a_person_at_a_terminal(kubectl: Kubectl, hoop: Session) -> None:
     with terminal(kubectl) as person:
         person.see(b"$ ")
@@ -124,6 +136,7 @@ def test_a_person_at_a_terminal(kubectl: Kubectl, hoop: Session) -> None:
     assert any(event.code == "r" for event in events)
 
 
+@reaches_a_pod
 def test_files_are_copied_masked_and_listed(kubectl: Kubectl, hoop: Session, tmp_path: Path) -> None:
     text = f"paid with {CARD} by ann@example.com\n"
     (tmp_path / "in.txt").write_text(text)
@@ -141,6 +154,7 @@ def test_files_are_copied_masked_and_listed(kubectl: Kubectl, hoop: Session, tmp
     assert "ann@" not in out
 
 
+@reaches_a_pod
 def test_a_port_is_forwarded(kubectl: Kubectl, cluster: Upstream, hoop: Session) -> None:
     data = os.urandom(500_000)
     with echo_server() as port:
@@ -157,6 +171,7 @@ def test_a_port_is_forwarded(kubectl: Kubectl, cluster: Upstream, hoop: Session)
     )  # fmt: skip
 
 
+@reaches_a_pod
 def test_a_port_that_the_policy_denies_is_not_forwarded(kubectl: Kubectl, hoop: Session) -> None:
     command = kubectl.command("port-forward", "pod/web-1", ":22")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -204,6 +219,8 @@ def answer(hoop: Session, *, approve: bool) -> None:
 
 @pytest.mark.parametrize("approve", [True, False])
 def test_an_exec_waits_for_somebody(kubectl: Kubectl, hoop: Session, cluster: Upstream, *, approve: bool) -> None:
+    if approve and not cluster.runs_pods:
+        pytest.skip("nothing runs the pods of this cluster")
     mark = f"echo approved-{approve}-{Path(kubectl.program).parent.name}"
     command = kubectl.command("exec", "db-1", "--", "sh", "-c", mark)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -217,6 +234,7 @@ def test_an_exec_waits_for_somebody(kubectl: Kubectl, hoop: Session, cluster: Up
         assert cluster.never_saw(f"approved-{approve}")
 
 
+@reaches_a_pod
 def test_a_silent_stream_is_ended(kubectl: Kubectl, hoop: Session) -> None:
     done = kubectl.run("exec", "web-2", "--", "sleep", "600")
     assert done.returncode != 0
@@ -224,6 +242,7 @@ def test_a_silent_stream_is_ended(kubectl: Kubectl, hoop: Session) -> None:
     assert last(hoop, "k8s:exec")["status"] == "blocked"
 
 
+@reaches_a_pod
 def test_who_ends_a_session_cuts_its_streams_both_ways(cluster: Upstream, tmp_path: Path) -> None:
     with ExitStack() as open_session:
         hoop = open_session.enter_context(session(tmp_path, cluster, POLICY))
@@ -250,6 +269,7 @@ def python(hoop: Session) -> Iterator[kubernetes.client.CoreV1Api]:
         yield kubernetes.client.CoreV1Api(api)
 
 
+@reaches_a_pod
 def test_the_python_client_runs_commands(python: Any, hoop: Session) -> None:
     command = ["sh", "-c", f"echo {CARD}; read line; echo got $line; exit 4"]
     shell = stream(
@@ -271,6 +291,7 @@ def test_the_python_client_hears_why_not(python: Any) -> None:
     assert "403" in caught.value.reason
 
 
+@reaches_a_pod
 def test_the_python_client_forwards_ports(python: Any, hoop: Session, cluster: Upstream) -> None:
     if cluster.server is None:
         pytest.skip("what listens in a real pod is not known")

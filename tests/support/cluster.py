@@ -17,8 +17,10 @@ from hoopcli.identity.clusters import ClusterUsers
 from hoopcli.model.access import Principal
 from tests.kubectl.apiserver import ApiServer
 from tests.kubectl.apiserver import cluster as own_cluster
+from tests.kubectl.cluster.store import Object
 from tests.kubectl.programs import Kubectl
 from tests.support.broker import AGENT, RunningBroker, broker
+from tests.support.filled import Filler, named
 from tests.support.rawhttp import Answer, Fields, answer_of, written
 
 #: A kubeconfig of a cluster that tests use instead of their own server.
@@ -28,10 +30,22 @@ _SECONDS = 30
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where the broker leads. ``server`` is None for a named cluster, which cannot tell what it saw."""
+    """Where the broker leads. ``server`` is None for a named cluster, which cannot tell what it saw.
+
+    ``runs_pods`` says whether something answers for the pods: a cluster may have an API server and no kubelet.
+    """
 
     kubeconfig: Path
     server: ApiServer | None
+    runs_pods: bool = True
+
+    def put_pods(self, *pods: Object, namespace: str = "default") -> None:
+        """Create pods, which run."""
+        if self.server:
+            self.server.put("pods", *pods, namespace=namespace)
+            return
+        filler = Filler(self.kubeconfig)
+        filler.put(*(named(each, "Pod", namespace) for each in pods))
 
     def never_saw(self, text: str) -> bool:
         """Whether no request had this text in its target or its body; taken as so of a cluster that cannot tell."""
@@ -77,8 +91,9 @@ class Session:
 @contextmanager
 def upstream() -> Iterator[Upstream]:
     """The cluster that ``HOOP_TEST_KUBECONFIG`` names, else a server of the tests' own."""
-    if named := os.environ.get(NAMED):
-        yield Upstream(Path(named), None)
+    if where := os.environ.get(NAMED):
+        with Filler(Path(where)).filled() as runs_pods:
+            yield Upstream(Path(where), None, runs_pods)
         return
     with own_cluster() as server:
         yield Upstream(server.kubeconfig(), server)
