@@ -17,6 +17,7 @@ from connectors.sql.tsql.modules import View, read_computed, read_view
 from connectors.sql.tsql.names import DEFAULT_SCHEMA, Scope, resolve, segment
 from connectors.sql.tsql.outputs import Output, everything
 from hoopcli.masking.patterns import segments
+from hoopcli.model.decision import Action, Json
 
 TABLE, VIEW, SYNONYM, HISTORY, COMPUTED, LABEL, LABELLED = "U", "V", "SN", "H", "C", "L", "K"
 ROUTINES = frozenset({PROCEDURE, *FUNCTIONS})
@@ -62,6 +63,8 @@ class Origin:
 
 
 Entries = Mapping[str, Entry]
+#: The facts and actions of a statement as it is written, and with what its names stand for (``expand``).
+Expanded = tuple[Mapping[str, Json], tuple[Action, ...], tuple[Action, ...], Mapping[str, Json]]
 
 
 class Catalog:
@@ -72,6 +75,7 @@ class Catalog:
         self._origins: dict[str, Origin] = {}
         self._views: dict[str, View | None] = {}
         self._definitions: dict[str, str] = {}
+        self.expanded: dict[int, Expanded] = {}
         self._wanted: dict[str, Entry] = {}
         self.calls = Calls(self._definition, self._schema)
 
@@ -91,6 +95,7 @@ class Catalog:
         self._renew()
 
     def _renew(self) -> None:
+        self.expanded.clear()
         self._origins.clear()
         self._views.clear()
         self._wanted.clear()

@@ -13,6 +13,7 @@ from hoopcli.masking.patterns import segments
 from hoopcli.model.decision import Action, Json, Statement
 
 _TEMPORARY = "tempdb."
+_KEPT = 512  # statements, for each catalog
 _CHANGING = frozenset({"sql:insert", "sql:update", "sql:delete", "sql:merge", "sql:bulk-insert"})
 _COLUMNS = ("predicates", "equalities", "moves", "written_back")
 
@@ -42,10 +43,21 @@ def _parent(column: str) -> str:
 
 def expand(understood: Understood, catalog: Catalog) -> Understood:
     """The request with the facts of what is under its views, synonyms and computed columns."""
-    understood = replace(understood, statement=_named(understood.statement, catalog), catalog=catalog)
-    facts = understood.statement.facts
+    statement = understood.statement
+    known = catalog.expanded.get(id(statement.facts))
+    if known is None or known[0] is not statement.facts or known[1] != statement.actions:
+        found = _expanded(understood, catalog)
+        if len(catalog.expanded) >= _KEPT:
+            catalog.expanded.clear()
+        known = catalog.expanded[id(statement.facts)] = statement.facts, statement.actions, found.actions, found.facts
+    return replace(understood, statement=replace(statement, actions=known[2], facts=known[3]), catalog=catalog)
+
+
+def _expanded(understood: Understood, catalog: Catalog) -> Statement:
+    statement = _named(understood.statement, catalog)
+    facts = statement.facts
     if not facts:
-        return understood
+        return statement
     below = [catalog.tables(table) for table in _texts(facts, "tables")]
     known = frozenset[str]().union(*(found for found in below if found is not None))
     expanded: dict[str, Json] = {
@@ -59,7 +71,7 @@ def expand(understood: Understood, catalog: Catalog) -> Understood:
     expanded |= _labels(understood, catalog)
     if None in below:
         expanded |= {"unresolved": True, "reads_unknown": True}
-    return replace(understood, statement=replace(understood.statement, facts=expanded))
+    return replace(statement, facts=expanded)
 
 
 def _named(statement: Statement, catalog: Catalog) -> Statement:

@@ -342,3 +342,16 @@ def test_a_question_is_known_again_and_names_the_database_safely() -> None:
     assert "[shop].sys.objects" in str(question("shop", AUTOCOMMIT).calls[0].parameters[0].value)
     assert "FROM sys.objects" in str(question("shop", AUTOCOMMIT, here=True).calls[0].parameters[0].value)
     assert not is_inquiry(SqlBatch("SELECT 1"))
+
+
+def test_what_a_statement_stands_for_is_found_again_until_the_catalog_changes() -> None:
+    catalog = Catalog({"shop": {"shop.dbo.t": Entry("U")}})
+    text = "SELECT id FROM dbo.t WHERE ssn = '1'"
+
+    def tables() -> object:
+        understood = understand(SqlBatch(text), b"", Scope("shop"), Handles())
+        return expand(understood, catalog).statement.facts["tables"]
+
+    assert tables() == tables() == ["shop.dbo.t"]
+    catalog.learn("shop", {"shop.dbo.t": view("SELECT id, ssn FROM customers")})
+    assert tables() == ["shop.dbo.customers", "shop.dbo.t"]
