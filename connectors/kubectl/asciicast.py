@@ -64,6 +64,7 @@ class CastRecorder:
         self._kept = bytearray()
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
         self._time = 0.0
+        self._taken = 0
         self.kept_all = True
         self._write(encode_header(header))
 
@@ -71,6 +72,17 @@ class CastRecorder:
     def kept(self) -> bytes:
         """The part that is kept: a recording by itself."""
         return bytes(self._kept)
+
+    @property
+    def fresh(self) -> int:
+        """How many bytes were kept since the last ``take``."""
+        return len(self._kept) - self._taken
+
+    def take(self) -> bytes:
+        """What was kept since the last time: whole lines. All that was taken and this are a recording."""
+        taken = bytes(self._kept[self._taken :])
+        self._taken = len(self._kept)
+        return taken
 
     def output(self, time: float, data: bytes, source: str = "stdout") -> None:
         """Bytes of one source that were shown. What is not UTF-8 becomes U+FFFD."""

@@ -17,7 +17,7 @@ from connectors.kubectl.streams.record import ExecRecord
 from connectors.kubectl.tarlist import Entry, TarList
 from hoopcli.masking.masker import Masking
 from hoopcli.model.decision import Json
-from hoopcli.model.outcome import Outcome, Status
+from hoopcli.model.outcome import Outcome, Piece, Status
 from hoopcli.sansio.events import Permit
 
 #: How many files of a copy, and how many commands of a shell, the outcome itself names.
@@ -71,6 +71,17 @@ class ExecRecording:
             {} if self._copies is None else {self._copies: TarList()},
         )
         self._stream: ExecStream | None = None
+        self._pieces = 0
+
+    @property
+    def fresh(self) -> int:
+        """How many bytes of the recording are in no piece yet."""
+        return self._record.cast.fresh
+
+    def piece(self) -> Piece:
+        """The next piece of the recording, for the case that its end is never recorded."""
+        self._pieces += 1
+        return Piece(self._permit.exchange, self._pieces - 1, self._record.cast.take(), MEDIA_TYPE)
 
     def stream(self, client: ExecCodec, upstream: ExecCodec, elapsed: Callable[[], float]) -> ExecStream:
         """The bridge between two ends that records as it goes."""

@@ -9,8 +9,8 @@ from connectors.http.exchange import Exchange
 from connectors.http.link import PeerGoneError
 from connectors.kubectl.streams.moved import Moved
 from hoopcli.errors import UpstreamError
-from hoopcli.model.outcome import Status
-from hoopcli.sansio.commands import ClosePeer, Drain, SetTimer
+from hoopcli.model.outcome import Piece, Status
+from hoopcli.sansio.commands import ClosePeer, Drain, Keep, SetTimer
 from hoopcli.sansio.events import Drained, Peer, PeerClosed, Wakeup
 from hoopcli.sansio.layer import NOBODY, Steps, receive
 
@@ -18,6 +18,9 @@ from hoopcli.sansio.layer import NOBODY, Steps, receive
 CLOSE_SECONDS = 5.0
 #: How much may be sent back to a peer, as the answers to its pings are, before it must have taken that.
 _MOST_SENT_BACK = 64 << 10
+#: A recording is kept in pieces of at least so many bytes, or after so many seconds: a killed broker loses no more.
+_PIECE = 64 << 10
+PIECE_SECONDS = 5.0
 
 
 class Bridge(Protocol):
@@ -41,6 +44,17 @@ class Releasing(Protocol):
         """The time has come to show what can be shown of what is held back."""
 
 
+class Recording(Protocol):
+    """A recording that grows with the stream."""
+
+    @property
+    def fresh(self) -> int:
+        """How many bytes of it are in no piece yet."""
+
+    def piece(self) -> Piece:
+        """Those bytes, as its next piece."""
+
+
 class Relay:
     """One stream. ``errors`` says what went wrong, ``idle`` after how many seconds of silence it ends, if ever.
 
@@ -50,12 +64,20 @@ class Relay:
     """
 
     def __init__(
-        self, exchange: Exchange, bridge: Bridge, elapsed: Callable[[], float], *, idle: float | None = None
+        self,
+        exchange: Exchange,
+        bridge: Bridge,
+        elapsed: Callable[[], float],
+        *,
+        idle: float | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self._exchange = exchange
         self._bridge = bridge
         self._elapsed = elapsed
         self._idle = idle
+        self._recording = recording
+        self._piece_due: float | None = None
         self._active = elapsed()
         self._releases = False
         self._over: Peer | None = None
@@ -103,10 +125,30 @@ class Relay:
         elif moved.release_in is not None and self._over is None:
             self._releases = True
             yield SetTimer(moved.release_in)
+        yield from self._keep()
         self._sent_back += sum(map(len, back))
         if self._sent_back > _MOST_SENT_BACK:
             self._sent_back = 0
             yield from self._drained(peer)
+
+    def _keep(self) -> Steps[None]:
+        """Record a piece of what was shown where there is enough of it, or it is time to; else see that it will be."""
+        if self._recording is None or not self._recording.fresh:
+            return
+        now = self._elapsed()
+        if self._recording.fresh >= _PIECE or (self._piece_due is not None and now >= self._piece_due):
+            self._piece_due = None
+            yield Keep(self._recording.piece())
+        elif self._piece_due is None:
+            self._piece_due = now + PIECE_SECONDS
+            if not self._releases and self._over is None:
+                yield from self._rearm()
+
+    def _rearm(self) -> Steps[None]:
+        """Set the timer to what is next: the end of too long a silence, or a piece."""
+        ends = None if self._idle is None else self._active + self._idle
+        if due := [at for at in (ends, self._piece_due) if at is not None]:
+            yield SetTimer(max(0.0, min(due) - self._elapsed()))
 
     def _woken(self) -> Steps[Status | None]:
         """The time is up that was set last."""
@@ -115,11 +157,9 @@ class Relay:
         if self._releases and isinstance(self._bridge, Releasing):
             self._releases = False
             yield from self._send(self._bridge.release())
-        if self._idle is None:
-            return None
-        left = self._active + self._idle - self._elapsed()
-        if left > 0:
-            yield SetTimer(left)
+        yield from self._keep()
+        if self._idle is None or self._active + self._idle > self._elapsed():
+            yield from self._rearm()
             return None
         self.errors.append(f"nothing happened for {self._idle:g} seconds")
         yield from self._send(self._bridge.end(f"hoop: {self.errors[-1]}: the policy ends such a stream"))

@@ -243,8 +243,9 @@ class _Stream:
         yield from self._exchange.respond(status, Headers([("Content-Type", content_type)]), text.encode())
 
     def _bridged(self, protocol: str) -> Steps[None]:
+        kept = self._recording if isinstance(self._recording, ExecRecording) else None
         idle = self._terms.idle.total_seconds() if self._terms.idle else None
-        relay = Relay(self._exchange, self._bridge(protocol), self._elapsed, idle=idle)
+        relay = Relay(self._exchange, self._bridge(protocol), self._elapsed, idle=idle, recording=kept)
         try:
             self.status = yield from relay.run()
         finally:

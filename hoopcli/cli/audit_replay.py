@@ -28,6 +28,7 @@ _LEXERS = {"sql": "tsql", "json": "json", "yaml": "yaml", "xml": "xml"}
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[2J\x1b[H", "\x1b[0m\x1b[?1049l"
 _MISSING = {
     Content.BEGINNING: "only the beginning of the result was kept",
+    Content.CUT: "its end is not on record: the broker was killed, or it goes on; this is what was recorded until then",
     Content.NONE: "the policy keeps no results here; the digest of what was delivered stays",
     Content.EXPIRED: "the result has expired; the digest of what was delivered stays",
 }

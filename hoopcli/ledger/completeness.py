@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ class _Session:
     tally: Tally = field(default_factory=Tally)
     exchanges: set[str] = field(default_factory=set)
     pending: dict[str, int] = field(default_factory=dict)
+    pieces: Counter[str] = field(default_factory=Counter)
 
 
 class Completeness:
@@ -81,6 +83,9 @@ class Completeness:
         elif record.type == "exchange.outcome":
             if session.pending.pop(body["exchange"], None) is None:
                 self._add(record, f"is of exchange {body['exchange']}, which was not permitted or has ended before")
+            del session.pieces[body["exchange"]]
+        elif record.type == "exchange.piece":
+            self._kept(record, session)
         elif record.type == "session.close":
             self._close(record, session)
 
@@ -100,6 +105,14 @@ class Completeness:
         session.exchanges.add(exchange)
         if record.body["decision"]["effect"] == Effect.ALLOW:
             session.pending[exchange] = record.index
+
+    def _kept(self, record: Record, session: _Session) -> None:
+        exchange = record.body["exchange"]
+        if exchange not in session.pending:
+            self._add(record, f"is of exchange {exchange}, which was not permitted or has ended before")
+        elif (number := record.body["number"]) != (due := session.pieces[exchange]):
+            self._add(record, f"is piece {number!r} of exchange {exchange} where piece {due} was due")
+        session.pieces[exchange] += 1
 
     def _close(self, record: Record, session: _Session) -> None:
         del self._open[record.session]

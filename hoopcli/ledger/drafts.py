@@ -21,7 +21,7 @@ from hoopcli.model.decision import (
     Statement,
     Streaming,
 )
-from hoopcli.model.outcome import Outcome
+from hoopcli.model.outcome import Outcome, Piece
 from hoopcli.model.session import Session
 
 INLINE_TEXT: Final = 16_384
@@ -121,6 +121,16 @@ def exchange_outcome(session: str, outcome: Outcome) -> Draft:
     if outcome.kept:
         payloads[Slot.KEPT] = outcome.kept
     return _draft("exchange.outcome", session, body, payloads)
+
+
+def exchange_piece(session: str, piece: Piece) -> Draft:
+    """``exchange.piece``: a part of what the outcome will keep, for the case that there will be none."""
+    body: dict[str, Json] = {
+        "exchange": piece.exchange,
+        "number": piece.number,
+        "kept": {"size": len(piece.kept), "media_type": piece.media_type},
+    }
+    return _draft("exchange.piece", session, body, {Slot.KEPT: piece.kept})
 
 
 def approval_asked(session: str, exchange: str, request: str, rule: str, terms: Approve, expires: datetime) -> Draft:

@@ -18,6 +18,7 @@ class Content(StrEnum):
 
     WHOLE = "whole"
     BEGINNING = "beginning"  # the policy keeps no more of it
+    CUT = "cut"  # what was recorded before its end, which is not on record
     NONE = "none"  # nothing was kept
     EXPIRED = "expired"
 
@@ -64,7 +65,10 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A permitted statement ended. ``content`` says what of the delivered bytes ``payload`` has."""
+    """A permitted statement ended. ``content`` says what of the delivered bytes ``payload`` has.
+
+    One that has no outcome on record, but pieces of it, is ``unfinished``: the broker was killed, or it goes on.
+    """
 
     offset: float
     index: int
@@ -100,16 +104,25 @@ def replay(reader: Reader, session: str) -> Iterator[Event]:
         LedgerError: a record or a payload is not what was recorded.
     """
     start: datetime | None = None
+    unfinished: dict[str, Answered] = {}
     for record in reader.containing("session", session):
         start = start or record.time
         try:
-            event = _event(reader, record, (record.time - start).total_seconds())
+            offset = (record.time - start).total_seconds()
+            event = _event(reader, record, offset)
+            if record.type == "exchange.piece":
+                _gather(unfinished, reader, record, offset)
         except (KeyError, TypeError) as error:
             raise LedgerError(f"record {record.index} lacks a member", "run: hoop audit verify") from error
+        if isinstance(event, Answered):
+            unfinished.pop(event.exchange, None)
+        if isinstance(event, Closed):
+            yield from unfinished.values()
         if event is not None:
             yield event
         if isinstance(event, Closed):
             return
+    yield from unfinished.values()
     if start is None:
         raise UsageError(f"there is no session {session!r} in this ledger", "run: hoop audit sessions")
 
@@ -130,6 +143,28 @@ def _event(reader: Reader, record: Record, offset: float) -> Event | None:
             counts = {name: body[name] for name in ("statements", "denied", "rows", "masked")}
             return Closed(offset, record.index, body["why"], counts)
     return None
+
+
+def _gather(unfinished: dict[str, Answered], reader: Reader, record: Record, offset: float) -> None:
+    """Add a piece to what is known of an exchange. Those before it that have expired are left out."""
+    body = record.body
+    before = unfinished.get(body["exchange"])
+    reference = _reference(record, Slot.KEPT)
+    payload = None if reference is None else reader.payload(record.index, reference)
+    whole = (before.payload if before else b"") + (payload or b"")
+    unfinished[body["exchange"]] = Answered(
+        offset=offset,
+        index=record.index,
+        exchange=body["exchange"],
+        status="unfinished",
+        rows=0,
+        size=len(whole),
+        masked={},
+        errors=(),
+        media_type=body["kept"]["media_type"],
+        content=Content.CUT if whole else Content.EXPIRED,
+        payload=whole,
+    )
 
 
 def _requested(reader: Reader, record: Record, offset: float) -> Requested:

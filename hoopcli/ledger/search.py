@@ -181,10 +181,11 @@ class Index:
             return  # verify names it; searching goes on
         if sql:
             self._db.execute(sql, values)
-        if record.type.startswith("exchange."):
+        if record.type in _COUNTED:
             self._db.execute(*_totals(record))
 
 
+_COUNTED: Final = frozenset({"exchange.request", "exchange.outcome"})
 _VERB: Final = "' ' || verbs || ' ' LIKE '% ' || ? || ' %'"
 
 

@@ -20,6 +20,16 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of what an outcome will keep, recorded before its exchange has ended; ``number`` counts from 0."""
+
+    exchange: str
+    number: int
+    kept: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What reached the client in answer to one permitted statement.
 

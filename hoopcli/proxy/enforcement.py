@@ -16,7 +16,7 @@ from datetime import datetime
 from hoopcli.errors import HoopError, LedgerError
 from hoopcli.model.approval import Binding, Question, Request, State
 from hoopcli.model.decision import Action, Approve, Decision, Effect, Mask, Obligation, Statement
-from hoopcli.model.outcome import Outcome, Status
+from hoopcli.model.outcome import Outcome, Piece, Status
 from hoopcli.model.session import Session
 from hoopcli.policy.engine import Engine
 from hoopcli.proxy.approvals import Desk
@@ -131,6 +131,10 @@ class Enforcement:
         self.stats.size += outcome.size
         self.stats.masked += sum(outcome.masked.values())
         await self._journal.outcome(outcome)
+
+    async def keep(self, piece: Piece) -> None:
+        """Make a piece of what a permitted statement gives durable."""
+        await self._journal.piece(piece)
 
     async def abandon(self, exchanges: set[str]) -> None:
         """Record that these permitted statements ended without an answer."""

@@ -14,7 +14,7 @@ from hoopcli.ledger.record import Draft
 from hoopcli.ledger.tally import Tally
 from hoopcli.model.approval import Request
 from hoopcli.model.decision import Approve, Decision, Statement
-from hoopcli.model.outcome import Outcome
+from hoopcli.model.outcome import Outcome, Piece
 from hoopcli.model.session import Session
 
 
@@ -63,6 +63,10 @@ class Journal:
     def outcome(self, outcome: Outcome) -> Awaitable[int]:
         """What reached the client."""
         return self._append(drafts.exchange_outcome(self._session.id, outcome), lazy=True)
+
+    def piece(self, piece: Piece) -> Awaitable[int]:
+        """A part of what an outcome will keep."""
+        return self._append(drafts.exchange_piece(self._session.id, piece))
 
     def asked(self, exchange: str, request: Request, terms: Approve) -> Awaitable[int]:
         """A statement waits for approval."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Protocol, cast
 
 from hoopcli.errors import HoopError
 from hoopcli.model.decision import Statement
-from hoopcli.model.outcome import Outcome
+from hoopcli.model.outcome import Outcome, Piece
 from hoopcli.proxy.dial import dial
 from hoopcli.sansio.commands import (
     Authorize,
@@ -23,6 +24,7 @@ from hoopcli.sansio.commands import (
     Command,
     Drain,
     GetCredential,
+    Keep,
     OpenUpstream,
     Receive,
     Record,
@@ -63,6 +65,9 @@ class Asks(Protocol):
 
     async def record(self, outcome: Outcome) -> None:
         """Make an outcome durable."""
+
+    async def keep(self, piece: Piece) -> None:
+        """Make a piece of what an outcome will keep durable."""
 
     def fault(self, error: Exception) -> None:
         """Note that a connection ended by an error."""
@@ -226,7 +231,9 @@ class Runner:
                 if wire is not None and wire.transport is not None and not wire.transport.is_closing():
                     wire.transport.writelines(buffers)
             case Record(outcome):
-                self._spawn(self._record(outcome))
+                self._spawn(self._durable(partial(self._asks.record, outcome)))
+            case Keep(piece):
+                self._spawn(self._durable(partial(self._asks.keep, piece)))
             case SetTimer(seconds):
                 self._set_timer(seconds)
             case ClosePeer(peer):
@@ -286,9 +293,9 @@ class Runner:
         self._replies.append(reply)
         self.step()
 
-    async def _record(self, outcome: Outcome) -> None:
+    async def _durable(self, recording: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._asks.record(outcome)
+            await recording()
         except Exception as error:  # noqa: BLE001 - what cannot be recorded must not go on
             self._asks.fault(error)
             self.stop()

@@ -18,7 +18,7 @@ from hoopcli.errors import HoopError, LedgerError, UsageError
 from hoopcli.masking.masker import DETECTORS, Masking
 from hoopcli.model.access import Connection, Principal
 from hoopcli.model.decision import Mask, Statement
-from hoopcli.model.outcome import Outcome
+from hoopcli.model.outcome import Outcome, Piece
 from hoopcli.model.session import Session
 from hoopcli.proxy.approvals import Desk
 from hoopcli.proxy.enforcement import Enforcement, Stats
@@ -108,6 +108,9 @@ class _Connection:
     async def record(self, outcome: Outcome) -> None:
         await self._host.enforcement.record(outcome)
         self._mine.discard(outcome.exchange)
+
+    async def keep(self, piece: Piece) -> None:
+        await self._host.enforcement.keep(piece)
 
     def fault(self, error: Exception) -> None:
         self._host.fault(error)

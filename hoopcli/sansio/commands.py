@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hoopcli.model.decision import Statement
-from hoopcli.model.outcome import Outcome
+from hoopcli.model.outcome import Outcome, Piece
 from hoopcli.sansio.events import Peer
 from hoopcli.sansio.notice import Notice
 
@@ -82,6 +82,13 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """Record a piece of what a permitted statement gives, before it ends. As with ``Record``, or the session ends."""
+
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True)
 class SetTimer:
     """Have a ``Wakeup`` after so many seconds, replacing the timer before; ``None`` clears it."""
 
@@ -114,6 +121,7 @@ Command = (
     | Authorize
     | CancelAuthorize
     | Record
+    | Keep
     | SetTimer
     | Await
     | Drain

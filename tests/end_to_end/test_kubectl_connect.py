@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.kubectl.apiserver import ApiServer, cluster, identity
 from tests.kubectl.cluster.connection import TOKEN
 from tests.kubectl.programs import programs
 from tests.support.machine import Machine
+from tests.support.waiting import eventually
 
 POLICY = """
 version: 1
@@ -72,6 +74,26 @@ def test_a_session_until_it_ends(machine: Machine, server: ApiServer) -> None:
         assert path.stat().st_mode & 0o077 == 0
     assert not path.parent.exists()
     assert session.end() == 0
+
+
+def test_a_broker_that_is_killed_keeps_what_was_shown(machine: Machine, server: ApiServer) -> None:
+    (machine.folder / "policy.yaml").write_text(POLICY + '  - {id: shells, effect: allow, verbs: ["k8s:exec"]}\n')
+    added(machine, "--kubeconfig", str(server.kubeconfig()))
+    script = "echo before the end; head -c 70000 /dev/zero | tr '\\0' x; exec sleep 600"
+    with machine.connect("aks") as session:
+        config = session.document["environment"]["KUBECONFIG"]
+        command = [programs()[0], "--kubeconfig", config, "exec", "web-1", "--", "sh", "-c", script]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+            eventually(lambda: machine.ledger.bodies("exchange.piece"))
+            session.process.kill()
+            client.wait(60)
+    opened = machine.ledger.bodies("session.open")[0]["session"]
+    done = machine.run("audit", "replay", opened, "--instant")
+    assert "before the end" in done.stdout, done.stderr
+    assert "its end is not on record" in done.stdout
+    assert "unfinished" in done.stdout
+    cut = machine.ledger.bodies("exchange.piece")[0]["exchange"]
+    assert cut not in {outcome["exchange"] for outcome in machine.ledger.bodies("exchange.outcome")}
 
 
 def test_a_plugin_tells_the_token(machine: Machine, server: ApiServer, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from connectors.http.message import Headers, Request
 from connectors.kubectl.asciicast import MEDIA_TYPE, read_cast
 from connectors.kubectl.asked import ask
 from connectors.kubectl.recording import copied
+from connectors.kubectl.relay import PIECE_SECONDS
 from connectors.kubectl.request_info import request_info
 from connectors.kubectl.streams.events import Channel, Closed, Data, ErrorStatus, ExecEvent, Opened, Reply, Resize, Side
 from connectors.kubectl.streams.exec_stream import RELEASE_AFTER
@@ -16,7 +17,7 @@ from connectors.kubectl.streams.websocket import WebSocket
 from hoopcli.errors import HoopError, ProtocolError, UpstreamError
 from hoopcli.model.decision import Approve, Effect, Streaming
 from hoopcli.model.outcome import Status
-from hoopcli.sansio.commands import Authorize, CancelAuthorize, ClosePeer, Drain, OpenUpstream
+from hoopcli.sansio.commands import Authorize, CancelAuthorize, ClosePeer, Drain, Keep, OpenUpstream
 from hoopcli.sansio.events import Drained, Peer, Wakeup
 from tests.kubectl.streamed import CARDS, EXEC, WEBSOCKET, Dialogue, switched
 from tests.kubectl.streams.exec_events import Codec, ending, spdy, v5
@@ -335,6 +336,43 @@ def test_silence_ends_a_stream_where_the_policy_says_so() -> None:
     assert shell.talk.outcome.status is Status.BLOCKED
     assert shell.talk.outcome.errors == ("nothing happened for 900 seconds",)
     assert b"the policy ends such a stream" in shell.talk.to_client()
+
+
+def test_a_recording_is_kept_in_pieces_while_it_goes_on() -> None:
+    """By time where little is shown, at once where much is: together they are what the outcome keeps."""
+    shell = Shell()
+    shell.prints(Data(Channel.STDOUT, b"first "))
+    assert only(shell.talk.play.log, Keep) == []
+    assert shell.talk.timer == PIECE_SECONDS
+    shell.talk.passes(PIECE_SECONDS)
+    shell.talk.clock.forward(seconds=1)
+    shell.prints(Data(Channel.STDOUT, b"y" * (64 << 10) + b"\n"))
+    shell.talk.passes(PIECE_SECONDS)
+    pieces = [keep.piece for keep in only(shell.talk.play.log, Keep)]
+    assert [(piece.exchange, piece.number, piece.media_type) for piece in pieces] == [
+        ("x1", 0, MEDIA_TYPE), ("x1", 1, MEDIA_TYPE),
+    ]  # fmt: skip
+    assert [event.data for event in read_cast(pieces[0].kept)[1]] == ["first "]
+    shell.prints(*ending(0))
+    shell.talk.hangs_up(Peer.UPSTREAM)
+    assert shell.talk.outcome.kept.startswith(b"".join(piece.kept for piece in pieces))
+
+
+def test_a_piece_comes_in_time_where_silence_ends_a_stream() -> None:
+    shell = Shell(talk=Dialogue(Streaming(timedelta(seconds=7))))
+    shell.prints(Data(Channel.STDOUT, b"$ "))
+    assert shell.talk.timer == PIECE_SECONDS
+    shell.talk.passes(PIECE_SECONDS)
+    assert len(only(shell.talk.play.log, Keep)) == 1
+    assert shell.talk.timer == 2
+    shell.talk.passes(2)
+    assert shell.talk.outcome.errors == ("nothing happened for 7 seconds",)
+
+
+def test_what_is_not_kept_has_no_pieces() -> None:
+    shell = Shell(talk=Dialogue(keep=0))
+    shell.prints(Data(Channel.STDOUT, b"y" * (128 << 10)))
+    assert only(shell.talk.play.log, Keep) == []
 
 
 @pytest.mark.parametrize("keep", [True, False])

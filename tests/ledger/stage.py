@@ -18,7 +18,7 @@ from hoopcli.ledger.tally import Tally
 from hoopcli.ledger.verify import verify
 from hoopcli.model.access import Connection, Principal, PrincipalKind
 from hoopcli.model.decision import Action, Approve, Decision, Effect, Json, Limit, Mask, Statement
-from hoopcli.model.outcome import Outcome, Status
+from hoopcli.model.outcome import Outcome, Piece, Status
 from hoopcli.model.session import Session
 from tests.support.clock import Clock
 
@@ -65,6 +65,9 @@ class Story:
             exchange, Status.COMPLETED, 2, 4096, "ab" * 32, {"ssn": 2}, ("error 50000",), kept, whole, "text/csv"
         )
         return self._add(drafts.exchange_outcome(self.session.id, outcome))
+
+    def piece(self, exchange: str, number: int, kept: bytes = b"Nadia\n") -> Story:
+        return self._add(drafts.exchange_piece(self.session.id, Piece(exchange, number, kept, "text/csv")))
 
     def beat(self) -> Story:
         return self._add(drafts.session_heartbeat(self.session.id, self.tally.statements))

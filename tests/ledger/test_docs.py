@@ -9,7 +9,7 @@ from pathlib import Path
 from hoopcli.ledger import drafts
 from hoopcli.ledger.record import MEMBERS, Draft, seal
 from hoopcli.model.decision import Approve
-from hoopcli.model.outcome import Outcome, Status
+from hoopcli.model.outcome import Outcome, Piece, Status
 from tests.ledger.stage import whole_story
 from tests.support.clock import Clock
 
@@ -21,6 +21,7 @@ def every_draft() -> list[Draft]:
     return [
         *whole_story(),
         drafts.exchange_outcome("s1", Outcome("e1", Status.FAILED, errors=("x",) * 200)),
+        drafts.exchange_piece("s1", Piece("e1", 0, b"x", "text/csv")),
         drafts.approval_asked("s1", "e1", "a1", "ddl", Approve(), now + timedelta(minutes=1)),
         drafts.approval_answered("s1", "e1", "a1", [drafts.Answer("nadia@example.com", False, "no", now)]),
         *(drafts.approval_ended(how, "s1", "e1", "a1") for how in ("expired", "withdrawn", "used")),

@@ -98,3 +98,25 @@ def test_a_record_without_its_members_is_an_error(tmp_path: Path) -> None:
         opened.append([Draft("session.open", {}, "s1")])
     with pytest.raises(LedgerError, match="lacks a member"):
         events(tmp_path / "ledger.db", "s1")
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_pieces_stand_for_an_end_that_was_never_recorded(tmp_path: Path, *, closed: bool) -> None:
+    story = Story().open().ask("e1").ask("e2").piece("e1", 0, b"Nad").piece("e2", 0, b"x").piece("e1", 1, b"ia")
+    story.answer("e2")
+    with ledger(tmp_path) as opened:
+        opened.append((story.close() if closed else story).drafts)
+    ended, cut = [e for e in events(tmp_path / "ledger.db", "s1") if isinstance(e, Answered)]
+    assert (ended.exchange, ended.content) == ("e2", Content.WHOLE)
+    assert (cut.exchange, cut.status, cut.content, cut.payload) == ("e1", "unfinished", Content.CUT, b"Nadia")
+    assert (cut.media_type, cut.size) == ("text/csv", 5)
+
+
+def test_pieces_that_have_expired(tmp_path: Path) -> None:
+    with ledger(tmp_path) as opened:
+        opened.append(Story().open().ask("e1").piece("e1", 0).drafts)
+    clock = Clock(Clock().time + timedelta(hours=1))
+    with ledger(tmp_path, clock) as opened:
+        opened.expire(clock.time)
+    (cut,) = [e for e in events(tmp_path / "ledger.db", "s1") if isinstance(e, Answered)]
+    assert (cut.status, cut.content, cut.payload) == ("unfinished", Content.EXPIRED, b"")

@@ -426,3 +426,20 @@ def test_verification_while_others_append(tmp_path: Path) -> None:
 
         assert verify(path, signer(tmp_path).verifier, progress=append, now=Clock().time).records == 16
         assert check(path).records == 17
+
+
+@pytest.mark.parametrize(
+    ("story", "found"),
+    [
+        (Story().open().ask("e1").piece("e1", 0).piece("e1", 1).answer("e1").close(), []),
+        (Story().open().ask("e1").piece("e1", 0).piece("e1", 2).answer("e1").close(), ["piece 2", "piece 1 was due"]),
+        (Story().open().ask("e1").piece("e1", 1).answer("e1").close(), ["piece 1", "piece 0 was due"]),
+        (Story().open().ask("e1").answer("e1").piece("e1", 0).close(), ["has ended before"]),
+        (Story().open().piece("e1", 0).close(), ["not permitted"]),
+    ],
+    ids=["in order", "one is missing", "the first is missing", "after the end", "of nothing"],
+)
+def test_pieces_are_of_what_goes_on_and_none_is_missing(tmp_path: Path, story: Story, found: list[str]) -> None:
+    told = gaps(tmp_path, story)
+    assert len(told) == bool(found)
+    assert all(part in told[0] for part in found)

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from hoopcli.model.decision import Action, Decision, Effect, Statement
-from hoopcli.model.outcome import Outcome, Status
+from hoopcli.model.outcome import Outcome, Piece, Status
 from hoopcli.proxy.run import run
 from hoopcli.proxy.runner import HIGH_WATER, Runner
 from hoopcli.sansio.commands import (
@@ -53,6 +53,7 @@ class RecordingAsks:
     def __init__(self) -> None:
         self.answer: asyncio.Future[Permit | Deny] | None = None
         self.outcomes: list[Outcome] = []
+        self.pieces: list[Piece] = []
         self.faults: list[Exception] = []
         self.withdrawn = 0
         self.broken = False
@@ -72,6 +73,11 @@ class RecordingAsks:
         if self.broken:
             raise OSError("disk full")
         self.outcomes.append(outcome)
+
+    async def keep(self, piece: Piece) -> None:
+        if self.broken:
+            raise OSError("disk full")
+        self.pieces.append(piece)
 
     def fault(self, error: Exception) -> None:
         self.faults.append(error)
