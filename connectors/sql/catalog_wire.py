@@ -26,7 +26,7 @@ from connectors.sql.tds.headers import Headers
 from connectors.sql.tds.request import RpcRequest
 from connectors.sql.tds.tokens import ServerMessage, TokenType
 from connectors.sql.tds.tokenstream import Row, read_tokens
-from connectors.sql.tsql.names import segment
+from connectors.sql.tsql.names import SYSTEM_PREFIXES, segment
 from hoopcli.errors import ProtocolError
 
 _COUNT = "#"
@@ -64,6 +64,7 @@ SELECT '{_COUNT}', '', '', '', CAST(COUNT(*) AS nvarchar(20)) FROM {{db}}sys.obj
 _DEFINITIONS = """SELECT RTRIM(o.type), s.name, o.name, '', m.definition
 FROM {db}sys.objects AS o JOIN {db}sys.schemas AS s ON s.schema_id = o.schema_id
 JOIN {db}sys.sql_modules AS m ON m.object_id = o.object_id WHERE {those}"""
+_UNSHADOWED = " AND NOT EXISTS (SELECT 1 FROM {db}sys.system_objects AS x WHERE x.name = o.name)"
 
 
 def question(database: str, headers: Headers, *, here: bool = False) -> RpcRequest:
@@ -80,9 +81,16 @@ def question(database: str, headers: Headers, *, here: bool = False) -> RpcReque
 def definitions_question(
     database: str, wanted: Mapping[str, Entry], headers: Headers, *, here: bool = False
 ) -> RpcRequest:
-    """The request that asks for the definitions of some procedures and functions of a database."""
+    """The request that asks for the definitions of some procedures and functions of a database.
+
+    Where the server has a procedure of its own by that name, it runs that, so the definition is no answer.
+    """
     db = "" if here else f"{_delimited(database)}."
-    those = " OR ".join(f"(s.name = {_text(e.schema)} AND o.name = {_text(e.text)})" for e in wanted.values())
+    those = " OR ".join(
+        f"(s.name = {_text(entry.schema)} AND o.name = {_text(entry.text)}"
+        f"{_UNSHADOWED.format(db=db) if entry.text.lower().startswith(SYSTEM_PREFIXES) else ''})"
+        for entry in wanted.values()
+    )
     return inquiry(_DEFINITIONS.format(db=db, those=those), headers)
 
 

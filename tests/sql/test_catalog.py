@@ -267,10 +267,16 @@ COLUMNS = [Column("", NVARCHAR)] * 5
 
 
 def test_definitions_are_asked_for_by_name_and_taken_once() -> None:
-    wanted = {"shop.dbo.it's": Entry("P", "dbo", "it's"), "shop.dbo.gone": Entry("P", "dbo", "gone")}
+    wanted = {
+        "shop.dbo.it's": Entry("P", "dbo", "it's"),
+        "shop.dbo.gone": Entry("P", "dbo", "gone"),
+        "shop.dbo.sp_mine": Entry("P", "dbo", "sp_mine"),
+    }
     request = definitions_question("shop", wanted, AUTOCOMMIT)
     assert is_inquiry(request)
-    assert "s.name = N'dbo' AND o.name = N'it''s'" in str(request.calls[0].parameters[0].value)
+    text = str(request.calls[0].parameters[0].value)
+    assert "s.name = N'dbo' AND o.name = N'it''s')" in text
+    assert "o.name = N'sp_mine' AND NOT EXISTS" in text
     rows = [("P", "dbo", "It's", "", "CREATE PROC ..."), ("P", "dbo", "twice", "", "a"), ("P", "dbo", "Twice", "", "b")]
     payload = write_columns(COLUMNS) + b"".join(write_row(COLUMNS, row) for row in rows) + Done().encode()
     found = read_definitions("shop", payload, ["shop.dbo.[it's]", "shop.dbo.gone"])

@@ -98,9 +98,9 @@ def call(ctx: Context, parts: Parts, given: Sequence[Given] = (), *, numbered: b
     """Note a call of a procedure; None if what it does is not known, as of one that is ``numbered`` or reshaped."""
     name = parts[-1].lower()
     names = procedures(parts, ctx.scope)
-    for each in names:
+    called = None if numbered else _called(ctx, names[-1], given)
+    for each in names if called is None else names[-1:]:
         ctx.effects.note("sql:execute", each)
-    called = None if numbered or len(names) > 1 else _called(ctx, names[0], given)
     if called is not None:
         return called
     if name in CONFIGURING:

@@ -28,7 +28,7 @@ _PLAIN = re.compile(r"[a-z0-9_@#$-]+(?: [a-z0-9_@#$-]+)*")
 _SYSTEM_SCHEMAS = frozenset({"sys", "information_schema"})
 #: The schema of whom the server does not know a schema of his own.
 DEFAULT_SCHEMA = "dbo"
-_SYSTEM_PREFIXES = ("sp_", "xp_")
+SYSTEM_PREFIXES = ("sp_", "xp_")
 _KNOWN_PROCEDURES = METADATA_PROCEDURES | TEXT_PROCEDURES | CONFIGURING | SYSTEM_PROCEDURES
 
 
@@ -98,7 +98,7 @@ def procedures(parts: Parts, scope: Scope) -> tuple[Name, ...]:
     own = resolve(parts, scope)
     name = parts[-1].lower()
     schema = parts[-2].lower() if len(parts) > 1 else ""
-    if own.server or not name.startswith(_SYSTEM_PREFIXES):
+    if own.server or not name.startswith(SYSTEM_PREFIXES):
         return (own,)
     system = Name(f"master.sys.{segment(name)}", elsewhere=own.elsewhere, system=True)
     if schema == "sys":

@@ -31,6 +31,7 @@ DEFINITIONS = {
     "garbled": "CREATE PROC garbled AS SELECT FROM WHERE",
     "wrapped": "CREATE PROC wrapped WITH ENCRYPTION AS BEGIN ATOMIC WITH (LANGUAGE = N'x') SELECT 1 END",
     "writes": "CREATE PROC writes @s varchar(11) AS UPDATE customers SET ssn = @s WHERE id = 1",
+    "sp_mine": "CREATE PROC sp_mine AS SELECT ssn AS x FROM customers",
     "theirs": "CREATE PROC theirs AS SELECT a AS x FROM #t",
     "fills": "CREATE PROC fills AS INSERT INTO #t SELECT ssn FROM customers",
     "turned": "CREATE FUNCTION turned(@s varchar(60)) RETURNS varchar(60) AS BEGIN DECLARE @r varchar(60) = "
@@ -71,6 +72,8 @@ def sources(batch: Batch) -> list[list[set[str]]]:
         ("EXEC dbo.ids @id = 4", [[{"shop.dbo.customers.id"}, {SSN}]]),
         ("EXEC nested", [[{"shop.dbo.customers.id"}, {SSN}]]),
         ("EXEC literal", [[{SSN}]]),
+        ("EXEC sp_mine", [[{SSN}]]),
+        ("EXEC dbo.sp_mine", [[{SSN}]]),
         ("DECLARE @s varchar(60) EXEC gives @s OUTPUT SELECT @s", [[{SSN}]]),
         ("DECLARE @s varchar(60) EXEC gives @s = @s OUT SELECT 1, @s", [[set(), {SSN}]]),
         ("DECLARE @s varchar(60) EXEC gives @s SELECT @s", [[set()]]),
@@ -115,6 +118,8 @@ def test_what_cannot_be_followed_is_unresolved(text: str) -> None:
     [
         ("EXEC wipes", "sql:delete shop.dbo.orders; sql:execute shop.dbo.wipes; sql:transaction"),
         ("IF 1 = 0 EXEC wipes", "sql:control; sql:delete shop.dbo.orders; sql:execute shop.dbo.wipes; sql:transaction"),
+        ("EXEC sp_mine", "sql:execute shop.dbo.sp_mine; sql:select shop.dbo.customers"),
+        ("EXEC sp_other", "sql:execute master.sys.sp_other, shop.dbo.sp_other"),
         ("EXEC nested", "sql:execute shop.dbo.ids, shop.dbo.nested; sql:select shop.dbo.customers"),
         ("SELECT b FROM dbo.multi()", "sql:execute shop.dbo.multi; sql:select shop.dbo.customers, shop.dbo.multi"),
         ("SELECT dbo.plain(1)", "sql:execute shop.dbo.plain; sql:select"),
