@@ -122,6 +122,9 @@ class KubectlApplication:
         check_compared(about(permit.decision.masks, asked.resource), asked.body)
         body = asked.body.forwarded if asked.body else None
         response = yield from self._forward(exchange, asked.request, asked, body)
+        if response.status == _UNAUTHORIZED and asked.info.subresource != "proxy":
+            self._credential, self._refused = None, True  # revoked, maybe; the cluster did nothing yet
+            response = yield from self._forward(exchange, asked.request, asked, body)
         delivery.facts["status"] = response.status
         if response.status == _UNAUTHORIZED:
             self._credential, self._refused = None, True

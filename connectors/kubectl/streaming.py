@@ -199,27 +199,33 @@ class _Stream:
 
     def run(self, protocols: Sequence[str]) -> Steps[None]:
         """Upgrade both sides, and bridge them."""
-        credential = yield from self._exchange.credential(AUDIENCE)
-        headers = upstream_headers(
-            end_to_end(self._exchange.request.headers).without(*_HANDSHAKE),
-            credential,
-            self._context.target,
-            self._context.session,
-        )
         nonce = secrets.token_bytes(16)
-        handshake = request_headers(self._offer.upgrade, ", ".join(protocols), nonce)
-        request = Request(
-            self._exchange.request.method,
-            upstream_target(self._context.target, self._exchange.request.target),
-            Headers([*headers, *handshake]),
-        )
-        response = yield from self._exchange.upgrade(request)
+        response = yield from self._upgraded(protocols, nonce)
+        if response.status == _UNAUTHORIZED:  # revoked, maybe
+            response = yield from self._upgraded(protocols, nonce, fresh=True)
         if response.status != _SWITCHING:
             yield from self._refused(response)
             return
         protocol = self._agreed(protocols, nonce, response)
         yield from self._exchange.switch(_switching(self._offer, protocol))
         yield from self._bridged(protocol)
+
+    def _upgraded(self, protocols: Sequence[str], nonce: bytes, *, fresh: bool = False) -> Steps[Response]:
+        """What the upstream answers to the handshake, with the broker's own proof."""
+        credential = yield from self._exchange.credential(AUDIENCE, fresh=fresh)
+        headers = upstream_headers(
+            end_to_end(self._exchange.request.headers).without(*_HANDSHAKE),
+            credential,
+            self._context.target,
+            self._context.session,
+        )
+        handshake = request_headers(self._offer.upgrade, ", ".join(protocols), nonce)
+        request = Request(
+            self._exchange.request.method,
+            upstream_target(self._context.target, self._exchange.request.target),
+            Headers([*headers, *handshake]),
+        )
+        return (yield from self._exchange.upgrade(request))
 
     def _agreed(self, protocols: Sequence[str], nonce: bytes, response: Response) -> str:
         """The protocol that the upstream chose. Raises UpstreamError where it did not agree to what was asked."""

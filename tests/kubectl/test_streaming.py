@@ -17,8 +17,8 @@ from connectors.kubectl.streams.websocket import WebSocket
 from hoopcli.errors import HoopError, ProtocolError, UpstreamError
 from hoopcli.model.decision import Approve, Effect, Streaming
 from hoopcli.model.outcome import Status
-from hoopcli.sansio.commands import Authorize, CancelAuthorize, ClosePeer, Drain, Keep, OpenUpstream
-from hoopcli.sansio.events import Drained, Peer, Wakeup
+from hoopcli.sansio.commands import Authorize, CancelAuthorize, ClosePeer, Drain, GetCredential, Keep, OpenUpstream
+from hoopcli.sansio.events import Credential, CredentialGranted, Drained, Peer, UpstreamOpened, Wakeup
 from tests.kubectl.streamed import CARDS, EXEC, WEBSOCKET, Dialogue, switched
 from tests.kubectl.streams.exec_events import Codec, ending, spdy, v5
 from tests.kubectl.test_tarlist import archive, member
@@ -90,9 +90,29 @@ def test_what_people_refuse_is_told_within_the_stream_for_else_they_would_be_ask
 def test_an_upstream_that_does_not_know_the_broker_does_not_ask_the_client_for_a_proof() -> None:
     talk = Dialogue()
     talk.permitted()
+    proves_itself_anew(talk)
     talk.upstream(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
     assert talk.to_client().startswith(b"HTTP/1.1 502 ")
     assert talk.outcome.errors == ("401 Unauthorized",)
+
+
+def test_a_proof_that_was_revoked_is_replaced_once() -> None:
+    talk = Dialogue()
+    talk.permitted()
+    asked = proves_itself_anew(talk)
+    assert b"Authorization: Bearer renewed" in asked
+    talk.upstream(switched(asked))
+    assert talk.to_client().startswith(b"HTTP/1.1 101 ")
+
+
+def proves_itself_anew(talk: Dialogue) -> bytes:
+    """The upstream refuses the broker's proof; the request that it gets with another one."""
+    talk.play.log.clear()
+    [wanted] = only(talk.upstream(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"), GetCredential)
+    assert wanted.fresh
+    talk.hear(CredentialGranted(Credential("token", "renewed")))
+    talk.hear(UpstreamOpened())
+    return talk.to_upstream()
 
 
 def test_what_people_read_of_a_command_cannot_be_made_to_look_like_another() -> None:

@@ -19,7 +19,7 @@ from hoopcli.policy.document import load
 from hoopcli.policy.engine import Engine
 from hoopcli.proxy.approvals import Approvals, Desk
 from hoopcli.proxy.run import run
-from hoopcli.proxy.session import LiveSession, Services, serve
+from hoopcli.proxy.session import CredentialSource, LiveSession, Services, serve
 from hoopcli.sansio.events import Credential
 from hoopcli.spi import Connector
 from tests.support.ledger import Recorded
@@ -76,6 +76,7 @@ def broker(
     *,
     principal: Principal = AGENT,
     credential: Credential = SA,
+    credentials: CredentialSource | None = None,
     connector: Connector | None = None,
     reason: str = "",
     ttl: timedelta = timedelta(minutes=10),
@@ -84,7 +85,8 @@ def broker(
 ) -> Iterator[RunningBroker]:
     """Serve one session, of the SQL connector unless another is given, until the block ends.
 
-    Its ledger stays in ``folder``, and its approvals too unless a desk is given.
+    Its ledger stays in ``folder``, and its approvals too unless a desk is given. ``credentials`` says where its own
+    credential comes from, instead of a fixed ``credential``.
     """
     brokered = connector or SqlConnector()
     ready = threading.Event()
@@ -96,9 +98,8 @@ def broker(
         writer = LedgerWriter(Ledger.open(folder / "ledger.db", load_or_create(folder / "key").signer))
         approvals = Approvals(folder / "approvals.db", now)
         try:
-            services = Services(
-                Engine(load(policy)), writer, desk or approvals, FixedCredentials(credential), b"k" * 32, folder, now
-            )
+            source = credentials or FixedCredentials(credential)
+            services = Services(Engine(load(policy)), writer, desk or approvals, source, b"k" * 32, folder, now)
             connection = Connection(f"azure-{brokered.kind}", brokered.kind, options)
             async with serve(brokered, connection, principal, services, reason=reason, ttl=ttl) as live:
                 started.append(RunningBroker(live, services, asyncio.get_running_loop()))
