@@ -11,6 +11,7 @@ import pty
 import signal
 import struct
 import termios
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,8 @@ class Exec:
         self._missing = asked.channels if spdy else set()
         self._master: int | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._early: list[ExecEvent] = []
+        self._early: deque[ExecEvent] = deque()
+        self._caught_up = False
 
     async def run(self) -> None:
         """Serve until the process or the client ends."""
@@ -134,7 +136,7 @@ class Exec:
                         await self._wire.send(reply)
                     case Closed():
                         return
-                    case _ if self._process is None:
+                    case _ if not self._caught_up:
                         self._early.append(event)
                     case _:
                         await self._input(event)
@@ -160,15 +162,23 @@ class Exec:
         except (OSError, ValueError) as error:
             await self._finish(_failed(f"exec failed: {error}"))
             return
-        for event in self._early:
-            await self._input(event)
         assert self._process is not None
-        if self._master is not None:
-            await self._pump_terminal(self._master)
-        else:
-            streams = ((Channel.STDOUT, self._process.stdout), (Channel.STDERR, self._process.stderr))
-            await asyncio.gather(*(self._pump(channel, stream) for channel, stream in streams if stream))
+        catching_up = asyncio.create_task(self._catch_up())  # its output must be taken meanwhile
+        try:
+            if self._master is not None:
+                await self._pump_terminal(self._master)
+            else:
+                streams = ((Channel.STDOUT, self._process.stdout), (Channel.STDERR, self._process.stderr))
+                await asyncio.gather(*(self._pump(channel, stream) for channel, stream in streams if stream))
+        finally:
+            catching_up.cancel()
         await self._finish(_ended(await self._process.wait()))
+
+    async def _catch_up(self) -> None:
+        """Pass on what came before the process was there. What comes after it waits, so that nothing overtakes it."""
+        while self._early:
+            await self._input(self._early.popleft())
+        self._caught_up = True
 
     async def _start(self) -> None:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "PS1": "$ ", "TERM": "xterm", "ENV": ""}
