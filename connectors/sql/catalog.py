@@ -6,6 +6,7 @@ A database's entries are read from its own catalog (``catalog_wire``). Names are
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from connectors.sql.tsql.modules import View, read_computed, read_view
 from connectors.sql.tsql.names import DEFAULT_SCHEMA, Scope, resolve, segment
 from connectors.sql.tsql.outputs import Output, everything
 from hoopcli.masking.patterns import segments
-from hoopcli.model.decision import Action, Json
+from hoopcli.model.decision import Action, Json, Statement
 
 TABLE, VIEW, SYNONYM, HISTORY, COMPUTED, LABEL, LABELLED = "U", "V", "SN", "H", "C", "L", "K"
 ROUTINES = frozenset({PROCEDURE, *FUNCTIONS})
@@ -63,8 +64,8 @@ class Origin:
 
 
 Entries = Mapping[str, Entry]
-#: The facts and actions of a statement as it is written, and with what its names stand for (``expand``).
-Expanded = tuple[Mapping[str, Json], tuple[Action, ...], tuple[Action, ...], Mapping[str, Json]]
+#: The facts and actions of a statement as it is written, and the statement with what its names stand for (``expand``).
+Expanded = tuple[Mapping[str, Json], tuple[Action, ...], Statement]
 
 
 class Catalog:
@@ -158,6 +159,23 @@ class Catalog:
                 break
             found.add(resource)
         return frozenset(found)
+
+    def meaning(self, resources: Iterable[str]) -> str:
+        """A digest of the definitions of these objects, in hex; empty if none is made of others."""
+        found = hashlib.sha256()
+        defined = False
+        for resource in sorted(resources):
+            entry = self._entry(resource)
+            if entry is not None and (entry.kind != TABLE or entry.computed):
+                defined = True
+                own = (
+                    entry.kind,
+                    entry.text,
+                    self._definitions.get(resource, ""),
+                    *sorted((entry.computed or {}).items()),
+                )
+                found.update(f"{resource}\0{own!r}\0".encode())
+        return found.hexdigest() if defined else ""
 
     def origin(self, column: str) -> Origin:
         """Where the values of a column (``*`` for any of a table) come from."""

@@ -58,6 +58,15 @@ class CatalogReader:
             understood = _doubted(understood, read(scope))
         return expand(understood, self._catalog)
 
+    def confirm(
+        self, prepared: Understood, read: Callable[[Scope], Understood], request: Request, resets: Status, scope: Scope
+    ) -> Steps[bool]:
+        """Whether a request that was decided still means the same; asked anew where it waited long for that."""
+        if self._read_at is None or self._now() - self._read_at <= FRESH or prepared.catalog is None:
+            return True
+        again = yield from self.prepare(read, request, resets, scope)
+        return again.statement == prepared.statement and again.batches == prepared.batches
+
     def forget(self) -> None:
         """What is known may hold no longer."""
         self._catalog = Catalog()

@@ -84,14 +84,18 @@ class Exchanges:
         def read(scope: Scope) -> Understood:
             return understand(request, message.payload, scope, self._handles, announced)
 
+        resets = message.status & _RESETS
         if self._catalog is None:
-            understood = read(self._scope)
+            prepared = understood = read(self._scope)
         else:
-            resets = message.status & _RESETS
-            understood = yield from self._catalog.prepare(read, request, resets, self._scope)
-            understood = yield from self._sizes.told(understood, request, resets, self._scope)
+            prepared = yield from self._catalog.prepare(read, request, resets, self._scope)
+            understood = yield from self._sizes.told(prepared, request, resets, self._scope)
         reply = yield from self._authorize(understood)
         match reply:
+            case Permit() if self._catalog is not None and not (
+                yield from self._catalog.confirm(prepared, read, request, resets, self._scope)
+            ):
+                yield from self._outdated(understood, reply)
             case Permit():
                 yield from self._run(message, understood, reply)
             case Deny():
@@ -100,6 +104,14 @@ class Exchanges:
                 )
             case None:
                 yield from self._given_up()
+
+    def _outdated(self, understood: Understood, permit: Permit) -> Steps[None]:
+        """What was decided is not what would run: others have defined something anew while it waited."""
+        message = "what the statement names was defined anew while it waited"
+        answer = Answer(self._context, understood, permit, self._client_size, self._classification)
+        yield Record(replace(answer.outcome(Ending.BLOCKED), errors=(message,)))
+        hint = "run it again, so that it is decided as it is now"
+        yield self._deliver(error_message(DENIED, f"hoop: {message}", hint, procedure=understood.procedure))
 
     def _given_up(self) -> Steps[None]:
         """The request and the ATTENTION are two messages, and clients wait for an answer to each."""

@@ -49,8 +49,10 @@ def expand(understood: Understood, catalog: Catalog) -> Understood:
         found = _expanded(understood, catalog)
         if len(catalog.expanded) >= _KEPT:
             catalog.expanded.clear()
-        known = catalog.expanded[id(statement.facts)] = statement.facts, statement.actions, found.actions, found.facts
-    return replace(understood, statement=replace(statement, actions=known[2], facts=known[3]), catalog=catalog)
+        known = catalog.expanded[id(statement.facts)] = statement.facts, statement.actions, found
+    found = known[2]
+    expanded = replace(statement, actions=found.actions, facts=found.facts, meaning=found.meaning)
+    return replace(understood, statement=expanded, catalog=catalog)
 
 
 def _expanded(understood: Understood, catalog: Catalog) -> Statement:
@@ -71,7 +73,10 @@ def _expanded(understood: Understood, catalog: Catalog) -> Statement:
     expanded |= _labels(understood, catalog)
     if None in below:
         expanded |= {"unresolved": True, "reads_unknown": True}
-    return replace(statement, facts=expanded)
+    meaning = catalog.meaning(
+        {*map(str, _texts(expanded, "tables")), *called_by(replace(understood, statement=statement))}
+    )
+    return replace(statement, facts=expanded, meaning=meaning)
 
 
 def _named(statement: Statement, catalog: Catalog) -> Statement:

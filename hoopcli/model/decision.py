@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +30,8 @@ class Statement:
     ``request`` is the exact bytes that will be forwarded (approvals bind to their digest); ``text`` is what a person
     reads. ``facts`` feed conditions as ``statement.<name>``. ``media_type`` says how to highlight ``text``. With
     ``exact_case``, names that differ in case name different things: a rule that allows one does not allow the other.
+    ``meaning`` is a digest of what its names stood for when it was classified, to which approvals bind as well; empty
+    where its bytes say all.
     """
 
     text: str
@@ -37,6 +40,13 @@ class Statement:
     facts: Mapping[str, Json] = field(default_factory=dict)
     media_type: str = "text/plain"
     exact_case: bool = False
+    meaning: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What an approval is bound to: of the exact bytes, and of what they mean where that can change."""
+        said = hashlib.sha256(self.request)
+        return hashlib.sha256(said.digest() + self.meaning.encode()).hexdigest() if self.meaning else said.hexdigest()
 
 
 class Effect(StrEnum):

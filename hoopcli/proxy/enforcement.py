@@ -6,7 +6,6 @@ Whatever fails in here denies. A permit is given only after its request record i
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -178,9 +177,8 @@ class Enforcement:
 
     def _question(self, statement: Statement, decision: Decision) -> Question:
         principal, connection = self._session.principal, self._session.connection
-        digest = hashlib.sha256(statement.request).hexdigest()
         return Question(
-            Binding(principal.subject, connection.name, decision.rule, digest),
+            Binding(principal.subject, connection.name, decision.rule, statement.digest),
             session=self._session.id,
             text=statement.text,
             principal_kind=principal.kind,

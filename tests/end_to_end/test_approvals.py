@@ -7,16 +7,17 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyodbc
 import pytest
 
+from connectors.sql import catalog_reader
 from hoopcli.proxy.approvals import Approvals, Request
 from tests.end_to_end.conftest import POLICY
-from tests.support.broker import DBA, ENGINEER, RunningBroker, broker, eventually
+from tests.support.broker import DBA, ENGINEER, SA, RunningBroker, broker, eventually
 from tests.support.clients import change, fetch, odbc
 from tests.support.upstream import RunningUpstream, upstream
 
@@ -204,3 +205,60 @@ def leave_while_it_waits(hoop: RunningBroker, store: Approvals) -> None:
     process.kill()
     process.wait(10)
     eventually(lambda: hoop.live.stats.waiting == 0)
+
+
+CALLS = """
+version: 1
+rules:
+  - {id: reading, effect: allow, verbs: ["sql:select", "sql:execute", "sql:set"]}
+  - {id: deleting, effect: require_approval, verbs: ["sql:delete"], approval: {groups: [dba], expires: 15m, uses: 2}}
+"""
+FEW = "CREATE OR ALTER PROCEDURE dbo.tidy AS DELETE FROM dbo.order_items WHERE order_id = -1"
+MANY = "CREATE OR ALTER PROCEDURE dbo.tidy AS DELETE FROM dbo.order_items WHERE order_id > -1"
+
+
+def define(server: RunningUpstream, text: str) -> None:
+    with odbc(int(server.target()["port"]), SA.user, SA.secret) as direct:
+        change(direct, text)
+
+
+def left(server: RunningUpstream) -> int:
+    with odbc(int(server.target()["port"]), SA.user, SA.secret) as direct:
+        [(count,)] = fetch(direct, "SELECT COUNT(*) FROM dbo.order_items")
+    return int(count)
+
+
+def test_a_procedure_that_is_defined_anew_while_its_call_waits_does_not_run(
+    server: RunningUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_reader, "FRESH", timedelta(0))
+    define(server, FEW)
+    before = left(server)
+    with session(server, tmp_path, CALLS) as hoop, colleague(tmp_path) as store, asking(hoop, "EXEC dbo.tidy") as asked:
+        request = pending(store)
+        define(server, MANY)
+        store.answer(request.id, DBA, approve=True)
+        with pytest.raises(pyodbc.Error, match="defined anew while it waited"):
+            asked.result(20)
+        assert left(server) == before
+        assert hoop.ledger.outcome_of("EXEC dbo.tidy")["status"] == "blocked"
+
+
+def test_an_approval_of_a_call_is_of_what_the_procedure_did_then(server: RunningUpstream, tmp_path: Path) -> None:
+    define(server, FEW)
+    before = left(server)
+    with session(server, tmp_path, CALLS) as hoop, colleague(tmp_path) as store:
+        with asking(hoop, "EXEC dbo.tidy") as asked:
+            first = pending(store)
+            store.answer(first.id, DBA, approve=True)
+            asked.result(20)
+        with asking(hoop, "EXEC dbo.tidy") as asked:
+            asked.result(20)
+        define(server, MANY)
+        with asking(hoop, "EXEC dbo.tidy") as asked:
+            second = pending(store)
+            assert second.binding.digest != first.binding.digest
+            store.answer(second.id, DBA, approve=False)
+            with pytest.raises(pyodbc.Error):
+                asked.result(20)
+        assert left(server) == before
