@@ -19,6 +19,7 @@ from connectors.sql.tsql.variables import Sources, Variables
 
 _DEEPEST = 8  # routines that call each other
 _LONGEST = 1 << 18  # characters, of all definitions that are read for one request
+_LEAST = 1 << 10  # what a short one counts as
 #: What a function does to its own variables, and what a procedure only does within itself.
 _INWARD = frozenset({"sql:declare", "sql:control", "sql:print", "sql:set"})
 _OF_FUNCTIONS = frozenset({"sql:select", "sql:execute", "sql:external", "sql:dynamic"})
@@ -61,7 +62,7 @@ class Calls:
             return None
         key = (definition.resource, tuple(given), scope.temps)
         if key not in self._read:
-            self._left -= len(definition.text)
+            self._left -= max(len(definition.text), _LEAST)
             if self._left < 0:
                 return None
             self._open.append(definition.resource)

@@ -162,12 +162,28 @@ def test_a_call_by_name_is_read_with_its_parameters_unknown_to_be_secret() -> No
 
 def test_no_more_is_read_for_a_request_than_it_may_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "_LONGEST", 100)
+    monkeypatch.setattr(calls, "_LEAST", 1)
     modules = Calls(known)
     scope = Scope("shop", modules=modules)
     assert not classify("EXEC ids", scope).facts["unresolved"]
     assert classify("EXEC echo 'x' EXEC gives 'y'", scope).facts["unresolved"]
     modules.renew()
     assert not classify("EXEC echo 'x'", scope).facts["unresolved"]
+
+
+def test_routines_that_call_each_other_in_every_way_are_read_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def chained(resource: str) -> Definition:
+        level = int(resource.rpartition("_")[2])
+        body = " ".join(f"SELECT @a = ssn FROM t_{at} EXEC p_{level + 1} @a OUTPUT" for at in range(12))
+        return Definition(resource, f"CREATE PROC p @a varchar(60) OUTPUT AS {body}", "shop", "dbo")
+
+    body = calls.read_body
+    monkeypatch.setattr(calls, "read_body", lambda *args, **more: (read.append(""), body(*args, **more))[1])
+    batch = classify("DECLARE @a varchar(60) EXEC p_0 @a OUTPUT", Scope("shop", modules=Calls(chained)))
+    assert batch.facts["unresolved"]
+    assert len(read) <= 256
 
 
 def test_a_name_without_a_schema_is_of_the_definitions_own_or_of_dbo() -> None:
