@@ -92,6 +92,8 @@ def exchange_request(session: str, exchange: str, statement: Statement, decision
             "revision": decision.revision,
         },
     }
+    if statement.meaning:
+        body["meaning"] = statement.meaning
     payloads = {Slot.REQUEST: statement.request}
     if len(shown) > INLINE_TEXT:
         whole = text(shown).encode()

@@ -137,3 +137,16 @@ def test_without_an_answer_lineage_is_unresolved(client: Any, monkeypatch: pytes
 def test_a_connection_can_do_without(server: RunningUpstream, tmp_path: Path) -> None:
     for client in connected(server, tmp_path, catalog="off"):
         assert questions(server, client, READ) == 0
+
+
+def test_the_record_of_a_statement_has_a_digest_of_the_definitions_it_names(
+    server: RunningUpstream, tmp_path: Path
+) -> None:
+    with (
+        broker(tmp_path, server.target(), POLICY) as running,
+        freetds(running.listen.port, running.listen.user, running.listen.secret) as client,
+    ):
+        for text in (READ, "SELECT TOP 1 id FROM dbo.orders"):
+            change(client, text)
+        assert len(running.ledger.request_of(READ)["meaning"]) == 64
+        assert "meaning" not in running.ledger.request_of("SELECT TOP 1 id FROM dbo.orders")
