@@ -9,7 +9,8 @@ from connectors.sql.tsql import expressions, queries, sources
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.filters import narrows
 from connectors.sql.tsql.lexer import NUMBER, VARIABLE
-from connectors.sql.tsql.lineage import Lineage, Relation
+from connectors.sql.tsql.lineage import Lineage
+from connectors.sql.tsql.relations import Relation
 from connectors.sql.tsql.targets import (
     Target,
     aimed,

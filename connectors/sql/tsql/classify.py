@@ -16,10 +16,9 @@ from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.effects import VERBS, Effects
 from connectors.sql.tsql.execute import call
 from connectors.sql.tsql.lexer import BINARY, END, NUMBER, STRING, Doubt
-from connectors.sql.tsql.lineage import union
 from connectors.sql.tsql.names import Scope
 from connectors.sql.tsql.outputs import Output, Outputs
-from connectors.sql.tsql.variables import Sources, Variables
+from connectors.sql.tsql.variables import Sources, Variables, union
 from hoopcli.masking.methods import looks_masked
 from hoopcli.model.decision import Action, Json
 

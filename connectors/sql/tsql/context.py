@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from connectors.sql.tsql import queries
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.effects import Effects
-from connectors.sql.tsql.lineage import Lineage, union
+from connectors.sql.tsql.lineage import Lineage
 from connectors.sql.tsql.names import Scope
 from connectors.sql.tsql.tree import Constant, Cte, Expr, Query
-from connectors.sql.tsql.variables import NOTHING, Sources, Variables
+from connectors.sql.tsql.variables import NOTHING, Sources, Variables, union
 
 
 @dataclass(slots=True)

@@ -10,11 +10,10 @@ from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.effects import Effects
 from connectors.sql.tsql.lexer import BINARY, NUMBER, STRING, VARIABLE, Doubt, Token
-from connectors.sql.tsql.lineage import union
 from connectors.sql.tsql.names import DEFAULT_SCHEMA, Name, Scope, procedures, segment
 from connectors.sql.tsql.temps import lost
 from connectors.sql.tsql.tree import Parts
-from connectors.sql.tsql.variables import Variables
+from connectors.sql.tsql.variables import Variables, union
 from connectors.sql.tsql.words import CONFIGURING, METADATA_PROCEDURES, SOFT_STARTS, TEXT_PROCEDURES
 
 _PROCEDURES = frozenset({PROCEDURE})

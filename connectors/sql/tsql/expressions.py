@@ -6,17 +6,16 @@ Precedence is kept where filters need it (OR, AND, NOT, predicates); arithmetic 
 
 from __future__ import annotations
 
-from connectors.sql.tsql import queries
+from connectors.sql.tsql import functions, queries
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.inference import is_wordy
 from connectors.sql.tsql.lexer import BINARY, END, NAME, NUMBER, STRING, VARIABLE, Doubt
-from connectors.sql.tsql.tree import NULL, Column, Constant, Expr, Node, Routine, Star, Subquery
-from connectors.sql.tsql.words import DATE_PART_FUNCTIONS, FUNCTIONS, NILADIC
+from connectors.sql.tsql.tree import Column, Constant, Expr, Node, Routine, Star, Subquery
+from connectors.sql.tsql.words import FUNCTIONS
 
 _COMPARISONS = ("=", "<>", "!=", "<", ">", "<=", ">=", "!<", "!>")
 _ARITHMETIC = ("+", "-", "*", "/", "%", "&", "|", "^", "||", "<<", ">>")
 _JOINING = ("+", "||")
-_CONVERSIONS = frozenset({"CAST", "TRY_CAST", "PARSE", "TRY_PARSE"})
 _TEXTS = frozenset({"CHAR", "VARCHAR", "NCHAR", "NVARCHAR", "TEXT", "NTEXT"})
 _ROOMY = 30  # characters that every number fits, and the length of a text whose type gives none
 
@@ -92,7 +91,7 @@ def _predicate(c: Cursor) -> Expr:
     left = operand(c)
     if operator := c.accept(*_COMPARISONS):
         if c.accept("ANY", "SOME", "ALL"):
-            return Node("in", (left, _subquery(c)))
+            return Node("in", (left, subquery(c)))
         return Node("equal" if operator == "=" else "compare", (left, operand(c)))
     if c.accept("IS"):
         return _is(c, left)
@@ -121,7 +120,7 @@ def _membership(c: Cursor, left: Expr) -> Expr:
         return Node("between", (left, low, operand(c)))
     if c.accept("IN"):
         if _query_follows(c):
-            return Node("in", (left, _subquery(c)))
+            return Node("in", (left, subquery(c)))
         c.expect("(")
         members = expressions(c)
         c.expect(")")
@@ -162,9 +161,11 @@ def _primary(c: Cursor) -> Expr:
         return Constant(c.take().value, kind=token.kind)
     if token.kind == VARIABLE:
         return _variable(c)
-    reader = _SPECIAL.get(token.key)
+    if token.key == "(":
+        return _parenthesised(c)
+    reader = functions.READERS.get(token.key)
     if reader is None:
-        reader = _function if token.key in FUNCTIONS and c.ahead().key == "(" else _named
+        reader = functions.function if token.key in FUNCTIONS and c.ahead().key == "(" else named
     return reader(c)
 
 
@@ -177,7 +178,7 @@ def _variable(c: Cursor) -> Expr:
 
 def _parenthesised(c: Cursor) -> Expr:
     if _query_follows(c):
-        return _subquery(c)
+        return subquery(c)
     c.expect("(")
     inner = expression(c)
     c.expect(")")
@@ -206,7 +207,8 @@ def _closing(c: Cursor, distance: int) -> int:
         distance += 1
 
 
-def _subquery(c: Cursor, *, exists: bool = False) -> Subquery:
+def subquery(c: Cursor, *, exists: bool = False) -> Subquery:
+    """Read a query in parentheses."""
     c.expect("(")
     c.enter()
     query = queries.query(c)
@@ -215,212 +217,8 @@ def _subquery(c: Cursor, *, exists: bool = False) -> Subquery:
     return Subquery(query, exists)
 
 
-def _exists(c: Cursor) -> Expr:
-    c.expect("EXISTS")
-    return _subquery(c, exists=True)
-
-
-def _null(c: Cursor) -> Expr:
-    c.take()
-    return NULL
-
-
-def _niladic(c: Cursor) -> Expr:
-    return Constant(c.take().key)
-
-
-def _case(c: Cursor) -> Expr:
-    c.expect("CASE")
-    parts: list[Expr] = [] if c.key == "WHEN" else [expression(c)]
-    while c.accept("WHEN"):
-        parts.append(expression(c))
-        c.expect("THEN")
-        parts.append(expression(c))
-    if c.accept("ELSE"):
-        parts.append(expression(c))
-    c.expect("END")
-    return Node("case", tuple(parts))
-
-
-def _convert(c: Cursor) -> Expr:
-    c.expect("CONVERT", "TRY_CONVERT")
-    c.expect("(")
-    text = type_name(c)
-    c.expect(",")
-    values = expressions(c)
-    c.expect(")")
-    return Node("to text" if text else "convert", values)
-
-
-def _cast(c: Cursor) -> Expr:
-    if c.ahead().key != "(":
-        return _named(c)
-    c.take()
-    c.expect("(")
-    value = expression(c)
-    c.expect("AS")
-    text = type_name(c)
-    values = (value, expression(c)) if c.accept("USING") else (value,)
-    c.expect(")")
-    return Node("to text" if text else "cast", values)
-
-
-def _trim(c: Cursor) -> Expr:
-    if c.ahead().key != "(":
-        return _named(c)
-    c.take()
-    c.expect("(")
-    if c.key in ("LEADING", "TRAILING", "BOTH") and c.ahead().key not in (")", "FROM", "."):
-        c.take()
-    values = [expression(c)]
-    if c.accept("FROM"):
-        values.append(expression(c))
-    c.expect(")")
-    return Node("trim", tuple(values))
-
-
-def _full_text(c: Cursor) -> Expr:
-    """``CONTAINS(column | (columns) | *, condition)``."""
-    c.expect("CONTAINS", "FREETEXT")
-    c.expect("(")
-    if c.accept("*"):
-        columns: tuple[Expr, ...] = (Star(),)
-    elif c.accept("("):
-        columns = expressions(c)
-        c.expect(")")
-    else:
-        columns = (expression(c),)
-    c.expect(",")
-    values = expressions(c)
-    c.expect(")")
-    return Node("contains", (*columns, *values))
-
-
-def _next_value(c: Cursor) -> Expr:
-    if not c.accept_all("NEXT", "VALUE", "FOR"):
-        return _named(c)
-    parts = c.name(limit=3)
-    args = _over(c)
-    return Routine(parts, args, sequence=True)
-
-
-def _json(c: Cursor) -> Expr:
-    """``JSON_OBJECT('name' : value, ... [NULL | ABSENT ON NULL])`` or ``JSON_ARRAY(value, ... [...])``."""
-    if c.ahead().key != "(":
-        return _named(c)
-    name = c.take().key
-    c.expect("(")
-    values: list[Expr] = []
-    while c.key not in (")", "ABSENT") and not (c.key == "NULL" and c.ahead().key == "ON"):
-        values.append(expression(c))
-        if name == "JSON_OBJECT":
-            c.expect(":")
-            values.append(expression(c))
-        if not c.accept(","):
-            break
-    if c.accept("NULL", "ABSENT"):
-        c.expect("ON")
-        c.expect("NULL")
-    c.expect(")")
-    return Node(name.lower(), tuple(values))
-
-
-_SPECIAL = {
-    "(": _parenthesised,
-    "NULL": _null,
-    "DEFAULT": _null,
-    "CASE": _case,
-    "EXISTS": _exists,
-    "CONVERT": _convert,
-    "TRY_CONVERT": _convert,
-    "CONTAINS": _full_text,
-    "FREETEXT": _full_text,
-    "TRIM": _trim,
-    "NEXT": _next_value,
-    "JSON_OBJECT": _json,
-    "JSON_ARRAY": _json,
-    **dict.fromkeys(_CONVERSIONS, _cast),
-    **dict.fromkeys(NILADIC, _niladic),
-}
-
-
-def _function(c: Cursor) -> Expr:
-    name = c.take().key
-    c.expect("(")
-    args: tuple[Expr, ...] = ()
-    if name in DATE_PART_FUNCTIONS and c.is_identifier():
-        c.take()
-        c.expect(",")
-    if c.key != ")":
-        args = _arguments(c)
-    c.expect(")")
-    if c.accept_all("WITHIN", "GROUP"):
-        c.expect("(")
-        c.expect("ORDER")
-        c.expect("BY")
-        args += (Node("over", ordering(c)),)
-        c.expect(")")
-    if c.key in ("IGNORE", "RESPECT") and c.ahead().key == "NULLS":
-        c.at += 2
-    args += _over(c)
-    if name == "ERROR_MESSAGE":  # the text of an error may quote any value that was read
-        args = (Star(),)
-    return Node("count" if name == "COUNT_BIG" else name.lower(), args)
-
-
-def _arguments(c: Cursor) -> tuple[Expr, ...]:
-    distinct = c.accept("DISTINCT", "ALL") == "DISTINCT"
-    found = [_argument(c)]
-    while c.accept(","):
-        found.append(_argument(c))
-    return (Node("distinct", tuple(found)),) if distinct else tuple(found)
-
-
-def _argument(c: Cursor) -> Expr:
-    return Star() if c.accept("*") else expression(c)
-
-
-def _over(c: Cursor) -> tuple[Expr, ...]:
-    """``OVER (...)``, or ``OVER name`` of a window that the query defines."""
-    if not c.accept("OVER"):
-        return ()
-    if c.is_identifier():
-        c.identifier()
-        return ()
-    found = window(c)
-    return (Node("over", found),) if found else ()
-
-
-def window(c: Cursor) -> tuple[Expr, ...]:
-    """Read ``([name] [PARTITION BY ...] [ORDER BY ...] [ROWS | RANGE ...])``: what parts and sorts the rows."""
-    c.expect("(")
-    found: tuple[Expr, ...] = ()
-    if c.is_identifier() and c.key not in ("PARTITION", "ROWS", "RANGE"):
-        c.identifier()
-    if c.accept_all("PARTITION", "BY"):
-        found += expressions(c)
-    if c.accept_all("ORDER", "BY"):
-        found += ordering(c)
-    if c.accept("ROWS", "RANGE"):
-        if c.accept("BETWEEN"):
-            _frame_edge(c)
-            c.expect("AND")
-        _frame_edge(c)
-    c.expect(")")
-    return found
-
-
-def _frame_edge(c: Cursor) -> None:
-    if c.accept("CURRENT"):
-        c.expect("ROW")
-        return
-    if not c.accept("UNBOUNDED"):
-        c.number()
-    c.expect("PRECEDING", "FOLLOWING")
-
-
-def _named(c: Cursor) -> Expr:
-    """A column, ``t.*`` in a select list, or a call of what is not a function of the server."""
+def named(c: Cursor) -> Expr:
+    """Read a column, ``t.*`` in a select list, or a call of what is not a function of the server."""
     first = c.token
     parts = c.name(limit=5)
     if c.accept_all(".", "*"):
@@ -430,8 +228,8 @@ def _named(c: Cursor) -> Expr:
     if len(parts) == 1:
         raise Doubt(f"{parts[0]!a} is not a function known to be harmless.")
     c.expect("(")
-    args = () if c.key == ")" else _arguments(c)
+    args = () if c.key == ")" else functions.arguments(c)
     c.expect(")")
     if c.key == ".":
         raise c.doubt("no method on a call")
-    return Routine(parts, (*args, *_over(c)))
+    return Routine(parts, (*args, *functions.over(c)))

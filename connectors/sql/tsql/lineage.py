@@ -8,14 +8,28 @@ that tells names apart by case changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from connectors.sql.tsql.called import ROWSETS, SCALAR, Called, Given, passed
 from connectors.sql.tsql.effects import Effects
-from connectors.sql.tsql.inference import conjuncts, equated, keeps_type, shown
+from connectors.sql.tsql.inference import conjuncts, equated, shown
 from connectors.sql.tsql.lexer import NUMBER
 from connectors.sql.tsql.names import Name, Scope, resolve, segment
 from connectors.sql.tsql.outputs import Output, Outputs, everything
+from connectors.sql.tsql.relations import (
+    Known,
+    Relation,
+    Relations,
+    aligned,
+    all_of,
+    at_places,
+    clashes,
+    column_sources,
+    is_plain,
+    is_whole_table,
+    numbered,
+    renamed,
+)
 from connectors.sql.tsql.tree import (
     Column,
     Constant,
@@ -36,52 +50,12 @@ from connectors.sql.tsql.tree import (
     Subquery,
     TableRef,
 )
-from connectors.sql.tsql.variables import NOTHING, Sources, Variables
+from connectors.sql.tsql.variables import NOTHING, Sources, Variables, union
 from connectors.sql.tsql.words import METADATA_ROWSETS, ROWSET_FUNCTIONS, SYSTEM_ROWSETS
 
 _ROUNDS = 8
 _SCALARS = frozenset({SCALAR})
 _METHODS = frozenset({"value", "query", "nodes", "exist", "modify"})  # of a column of XML, named like a schema
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """Something in FROM: ``name`` is its alias or its own name, ``outputs`` its columns, None if not known."""
-
-    name: str
-    outputs: Outputs
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A common table expression in sight: its exact name, its columns, and the tables under it."""
-
-    name: str
-    outputs: Outputs
-    tables: frozenset[str]
-
-
-Relations = Sequence[Relation]
-
-
-def union(*sources: Sources) -> Sources:
-    """All of these sources; not known if one of them is not."""
-    found: set[str] = set()
-    for some in sources:
-        if some is None:
-            return None
-        found |= some
-    return frozenset(found)
-
-
-def _all_of(table: str) -> Output:
-    """All columns of a table."""
-    return Output("*", NOTHING, star=True, tables=(table,), plain=True)
-
-
-def _is_table(relation: Relation) -> bool:
-    """Whether a relation is a table itself, so that its columns are the table's as they are."""
-    return relation.outputs is not None and all(output.star and output.plain for output in relation.outputs)
 
 
 class Lineage:
@@ -110,11 +84,11 @@ class Lineage:
         """The columns of a query within ``outer`` relations; None if their positions cannot be told."""
         found = [self._select(branch, outer, exists=exists) for branch in query.branches]
         relations = [*outer, *(relation for _, inner in found for relation in inner)]
-        outputs = _aligned([outputs for outputs, _ in found])
+        outputs = aligned([outputs for outputs, _ in found])
         for key in query.order:
             self._order(key, relations, outputs)
         for branch, _ in found:
-            self.tell(branch if query.compared else _at(branch, _clashes(query.branches)))
+            self.tell(branch if query.compared else at_places(branch, clashes(query.branches)))
         return self._wrapped(outputs, query.wrapped) if query.wrapped else outputs
 
     def _wrapped(self, outputs: Outputs, made: str) -> Outputs:
@@ -130,7 +104,7 @@ class Lineage:
         for expr in exprs:
             for part in conjuncts(expr):
                 column = equated(part)
-                if column is not None and self._once(part) and _is_plain(column.parts, relations):
+                if column is not None and self._once(part) and is_plain(column.parts, relations):
                     self._effects.equate(self.sources(column, relations))
                 else:
                     self.test(part, relations)
@@ -159,7 +133,7 @@ class Lineage:
             case Constant(text=name):
                 found = told = self._variables.of(name)
             case Column():
-                found = _column(expr.parts, relations)
+                found = column_sources(expr.parts, relations)
                 told = found
             case Star():
                 found = None
@@ -199,7 +173,7 @@ class Lineage:
     def _order(self, key: Expr, relations: Relations, outputs: Outputs) -> None:
         """A key of ORDER BY: a column of the result by its number or its name, or an expression over the tables."""
         if isinstance(key, Constant) and key.kind == NUMBER:
-            self.tell(_numbered(outputs, key.text))
+            self.tell(numbered(outputs, key.text))
             return
         if isinstance(key, Column) and len(key.parts) == 1:
             named = [o for o in outputs or () if not o.star and o.name.lower() == key.parts[0].lower()]
@@ -228,7 +202,7 @@ class Lineage:
             if isinstance(item.expr, Star):
                 outputs += self._expand(item.expr, inner)
             else:
-                plain = isinstance(item.expr, Column) and all(_is_table(relation) for relation in relations)
+                plain = isinstance(item.expr, Column) and all(is_whole_table(relation) for relation in relations)
                 outputs.append(Output(item.alias, self.sources(item.expr, relations), plain=plain))
         return tuple(outputs)
 
@@ -278,7 +252,7 @@ class Lineage:
         table = self._effects.read(source.parts, self._scope)
         if known is not None or table.server:
             return Relation(name, None)
-        return Relation(name, (_all_of(table.resource),))
+        return Relation(name, (all_of(table.resource),))
 
     def _rowset(self, source: Rowset, before: Relations) -> Outputs:
         called = self._called(source.parts, source.args, before, ROWSETS)
@@ -363,103 +337,3 @@ class Lineage:
         tables = frozenset(self._effects.reads)
         self._effects.reads = outside | tables
         self.ctes[cte.name.lower()] = Known(cte.name, outputs, tables)
-
-
-def table_relation(parts: Parts, scope: Scope, alias: str = "") -> Relation:
-    """A table as a relation, without noting a read."""
-    return Relation(alias or parts[-1], (_all_of(resolve(parts, scope).resource),))
-
-
-def _column(parts: Parts, relations: Relations) -> Sources:
-    column = parts[-1]
-    if len(parts) > 1:
-        qualifier = parts[-2].lower()
-        named = [relation for relation in relations if relation.name.lower() == qualifier]
-        return union(*(_lookup(relation.outputs, column) for relation in named)) if named else None
-    holding = [relation for relation in relations if _holds(relation.outputs, column)]
-    if not holding:
-        return None if relations else NOTHING
-    return union(*(_lookup(relation.outputs, column) for relation in holding))
-
-
-def _is_plain(parts: Parts, relations: Relations) -> bool:
-    """Whether a name means columns of tables as they are."""
-    qualifier = parts[-2].lower() if len(parts) > 1 else ""
-    chosen = [r for r in relations if not qualifier or r.name.lower() == qualifier]
-    found = [o for r in chosen for o in _matching(r.outputs or (), parts[-1])]
-    return bool(found) and all(r.outputs is not None for r in chosen) and all(o.plain for o in found)
-
-
-def _clashes(branches: Sequence[Select]) -> frozenset[int]:
-    """Where a branch makes the server convert the values of another, which could fail because of them; -1: anywhere."""
-    if len(branches) == 1:
-        return frozenset()
-    found = {at for b in branches for at, item in enumerate(b.items) if _chooses_type(item.expr)}
-    stars = any(isinstance(item.expr, Star) for branch in branches for item in branch.items)
-    return frozenset({-1}) if found and stars else frozenset(found)
-
-
-def _chooses_type(expr: Expr) -> bool:
-    return not isinstance(expr, Star) and not keeps_type(expr)
-
-
-def _at(outputs: Outputs, places: frozenset[int]) -> Outputs:
-    """The columns at some places; all of them where one of these is not known."""
-    if outputs is None:
-        return None if places else ()
-    return tuple(output for at, output in enumerate(outputs) if at in places or -1 in places)
-
-
-def _numbered(outputs: Outputs, number: str) -> Outputs:
-    """The column of a result that a number in ORDER BY means; all of them where stars make it uncertain."""
-    if outputs is None or any(output.star for output in outputs):
-        return outputs
-    at = int(number) if number.isdigit() else 0
-    return outputs[at - 1 : at] if at else outputs
-
-
-def _matching(outputs: tuple[Output, ...], column: str) -> list[Output]:
-    """The outputs that a name may mean; a name outside ASCII may equal any under the right collation."""
-    lowered = column.lower()
-    return [o for o in outputs if o.star or o.name.lower() == lowered or not o.name.isascii()]
-
-
-def _holds(outputs: Outputs, column: str) -> bool:
-    return outputs is None or bool(_matching(outputs, column))
-
-
-def _lookup(outputs: Outputs, column: str) -> Sources:
-    matching = _matching(outputs, column) if outputs is not None else []
-    if not matching:
-        return None
-    tables = frozenset(f"{table}.{segment(column)}" for output in matching for table in output.tables)
-    return union(tables, *(output.sources for output in matching))
-
-
-def renamed(outputs: Outputs, columns: tuple[str, ...]) -> Outputs:
-    """The columns under the names that a list gives them, if there is one."""
-    if not columns:
-        return outputs
-    if outputs is None or len(outputs) != len(columns) or any(output.star for output in outputs):
-        return None
-    return tuple(replace(output, name=name) for output, name in zip(outputs, columns, strict=True))
-
-
-def _aligned(branches: Sequence[Outputs]) -> Outputs:
-    """The columns of a UNION: position by position, named by its first branch."""
-    first = branches[0]
-    if len(branches) == 1 or first is None:
-        return first
-    columns = [branch for branch in branches if branch is not None]
-    if len(columns) != len(branches) or any(o.star for branch in columns for o in branch):
-        return None
-    if any(len(branch) != len(first) for branch in columns):
-        return None
-    return tuple(
-        Output(
-            output.name,
-            union(*(branch[index].sources for branch in columns)),
-            plain=all(branch[index].plain for branch in columns),
-        )
-        for index, output in enumerate(first)
-    )

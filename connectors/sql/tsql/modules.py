@@ -8,9 +8,10 @@ from connectors.sql.tsql import expressions, queries
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.effects import Effects
 from connectors.sql.tsql.lexer import END, Doubt
-from connectors.sql.tsql.lineage import Lineage, renamed, table_relation
+from connectors.sql.tsql.lineage import Lineage
 from connectors.sql.tsql.names import Scope
 from connectors.sql.tsql.outputs import Output
+from connectors.sql.tsql.relations import renamed, table_relation
 from connectors.sql.tsql.tree import Parts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.sql.tsql import expressions, sources
+from connectors.sql.tsql import expressions, functions, sources
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import NAME, NUMBER, STRING, VARIABLE, WORD, Doubt
 from connectors.sql.tsql.tree import NULL, Column, Constant, Cte, Expr, Item, Node, Parts, Query, Select, Star
@@ -165,7 +165,7 @@ def _windows(c: Cursor) -> tuple[Expr, ...]:
     while True:
         c.identifier()
         c.expect("AS")
-        found += expressions.window(c)
+        found += functions.window(c)
         if not c.accept(","):
             return found
 

@@ -10,9 +10,10 @@ from connectors.sql.tsql import expressions, sources
 from connectors.sql.tsql.context import Context
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import STRING, VARIABLE, Doubt
-from connectors.sql.tsql.lineage import Lineage, Relation, table_relation
+from connectors.sql.tsql.lineage import Lineage
 from connectors.sql.tsql.names import resolve, segment
 from connectors.sql.tsql.outputs import Output
+from connectors.sql.tsql.relations import Relation, table_relation
 from connectors.sql.tsql.temps import filled, is_temporary
 from connectors.sql.tsql.tree import NULL, Column, Constant, Expr, Foreign, Item, Node, Parts, Source, TableRef
 from connectors.sql.tsql.variables import Sources

@@ -15,6 +15,16 @@ NOTHING: Sources = frozenset()
 _ANYTHING: Outputs = (Output("*", frozenset(), star=True),)
 
 
+def union(*sources: Sources) -> Sources:
+    """All of these sources; not known if one of them is not."""
+    found: set[str] = set()
+    for some in sources:
+        if some is None:
+            return None
+        found |= some
+    return frozenset(found)
+
+
 @dataclass(slots=True)
 class Variables:
     """What is known of the variables of a batch.
