@@ -12,6 +12,7 @@ from connectors.http.message import Headers, Request, Response
 from connectors.kubectl.accept import is_json
 from connectors.kubectl.asked import Asked
 from connectors.kubectl.objects import ObjectMasker
+from connectors.kubectl.objects.status import withheld_warning
 from connectors.kubectl.streams.echo import EchoMasker, MaskedBytes
 from hoopcli.errors import ProtocolError
 from hoopcli.masking.masker import about
@@ -117,7 +118,13 @@ class Answers:
         masker = ObjectMasker(asked.info, masks, self._context.masking, events=events, shown=shown)
         # a watch may have nothing to tell for long, and its client waits for the head
         first = b"" if events else (yield from self._fed(exchange, masker))
-        yield from exchange.begin(Response(response.status, response.reason, self._headers(response, masks)))
+        headers = self._headers(response, masks)
+        if masker.may_repeat:
+            pairs = [
+                (name, value) for name, value in headers if name.lower() != "warning" or not withheld_warning(value)
+            ]
+            headers = Headers(pairs)
+        yield from exchange.begin(Response(response.status, response.reason, headers))
         try:
             while first is not None:
                 if first:

@@ -18,7 +18,7 @@ from hoopcli.masking.masker import Masking
 from hoopcli.model.decision import Mask
 
 _TABLE = "Table"
-_CHANGES = frozenset({"patch", "update"})
+_CHANGES = frozenset({"delete", "deletecollection", "patch", "update"})
 _REFUSALS = "kubernetes-refusals"
 
 
@@ -105,12 +105,17 @@ class ObjectMasker:
         else:
             self._object(event)
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether what is said beside the object may repeat what is hidden of it."""
+        return self._info.verb in _CHANGES and self._rulebook.hides
+
     def _object(self, obj: Any) -> None:
         """Mask one object, which may be a list or a Table of several."""
         if not isinstance(obj, dict):
             raise ProtocolError("the answer is no object")
         kind, secret = str(obj.get("kind", "")), self._rulebook.of_secrets
-        if self._info.verb in _CHANGES and self._rulebook.hides and withhold(obj):
+        if self.may_repeat and withhold(obj):
             self.masked[_REFUSALS] += 1
         if kind == _TABLE and isinstance(obj.get("rows"), list):
             self._define(obj.get("columnDefinitions"))

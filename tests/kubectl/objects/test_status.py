@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from connectors.kubectl.objects.status import withheld_warning
 from hoopcli.model.decision import Mask
 from tests.kubectl.objects.answers import FOUND, config, masked
 
@@ -47,6 +48,37 @@ def test_a_refused_change_does_not_repeat_what_is_masked(line: str, answer: Any)
         shown = masked(line, answer, masks)
         assert KEY not in json.dumps(shown)
         assert "hoop withholds" in shown["message"]
+
+
+WEBHOOK = 'admission webhook "guard.shop.example" denied the request'
+POLICY = "configmaps \"web\" is forbidden: ValidatingAdmissionPolicy 'spy' with binding 'spy' denied request"
+
+
+@pytest.mark.parametrize("line", [PATCHED, "PUT configmaps/web", "DELETE configmaps/web"])
+@pytest.mark.parametrize("said", [WEBHOOK, POLICY])
+def test_an_admission_that_repeats_the_old_object(line: str, said: str) -> None:
+    """A cluster's own policies put together what they say by CEL, with ``oldObject`` at hand."""
+    answer = refused(cause(f"{said}: {KEY}"), message=f"{said}: leak: {KEY}", reason="Forbidden", code=403)
+    shown = masked(line, answer, [KEYS])
+    assert KEY not in json.dumps(shown)
+    assert shown["message"] == f"{said}; hoop withholds values that it repeats"
+    assert (shown["reason"], shown["code"]) == ("Forbidden", 403)
+
+
+@pytest.mark.parametrize(
+    ("warning", "withheld"),
+    [
+        ('299 - "unknown field \\"spec.colour\\""', False),
+        ('299 - "policy/v1beta1 PodDisruptionBudget is deprecated in v1.21+, unavailable in v1.25+"', False),
+        ('299 - "batch/v1beta1 CronJob is deprecated in v1.21+, unavailable in v1.25+; use batch/v1 CronJob"', False),
+        (f"299 - \"Validation failed for ValidatingAdmissionPolicy 'spy' with binding 'spy': {KEY}\"", True),
+        (f'299 - "{KEY}"', True),
+        (f'299 - "unknown field \\"a\\"", 299 - "{KEY}"', True),
+    ],
+    ids=range(6),
+)
+def test_warnings_of_the_api_server_itself_are_told(warning: str, *, withheld: bool) -> None:
+    assert withheld_warning(warning) is withheld
 
 
 def test_the_fields_are_told() -> None:
