@@ -7,10 +7,10 @@ A database's entries are read from its own catalog (``catalog_wire``). Names are
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.sql.tsql.called import FUNCTIONS, PROCEDURE
+from connectors.sql.tsql.called import FUNCTIONS, PROCEDURE, TRIGGER
 from connectors.sql.tsql.calls import Calls, Definition
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import END, Doubt
@@ -22,6 +22,7 @@ from hoopcli.model.decision import Action, Json, Statement
 
 TABLE, VIEW, SYNONYM, HISTORY, COMPUTED, LABEL, LABELLED = "U", "V", "SN", "H", "C", "L", "K"
 ROUTINES = frozenset({PROCEDURE, *FUNCTIONS})
+_DEFINED = ROUTINES | {TRIGGER}
 _SYSTEM = frozenset({"sys", "information_schema"})
 _PARTS = 3  # of the resource of an object
 _DEEPEST = 16  # views on views
@@ -39,9 +40,10 @@ class Label:
 class Entry:
     """One object: ``text`` is the definition of a view, or the name of what a synonym or a history stands for.
 
-    For a procedure or function it is its own name, as its definition is only read where it is called.
-    ``schema`` is the schema's name as written; ``computed`` are the definitions of computed columns by their segment,
-    ``labels`` the labels of columns. An entry of kind LABELLED, by the name of the database, says that all are known.
+    For a routine it is its own name, as its definition is only read where it runs. ``schema`` is the schema's name as
+    written; ``computed`` are the definitions of computed columns by their segment, ``labels`` the labels of columns,
+    ``parent`` the name of what a trigger is of. An entry of kind LABELLED, by the name of the database, says that all
+    labels are known.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Entry:
     text: str = ""
     computed: Mapping[str, str] | None = None
     labels: Mapping[str, Label] | None = None
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Catalog:
         self._definitions: dict[str, str] = {}
         self.expanded: dict[int, Expanded] = {}
         self._wanted: dict[str, Entry] = {}
+        self._triggers: dict[str, list[str]] | None = None
         self.calls = Calls(self._definition, self._schema)
 
     def learn(self, database: str, entries: Entries | None) -> None:
@@ -97,6 +101,7 @@ class Catalog:
 
     def _renew(self) -> None:
         self.expanded.clear()
+        self._triggers = None
         self._origins.clear()
         self._views.clear()
         self._wanted.clear()
@@ -108,7 +113,7 @@ class Catalog:
         if entry is not None and entry.kind == SYNONYM:
             resource = self._target(resource, entry)
             entry = self._entry(resource)
-        if entry is None or entry.kind not in ROUTINES:
+        if entry is None or entry.kind not in _DEFINED:
             return None
         if resource not in self._definitions:
             self._wanted[resource] = entry
@@ -159,6 +164,17 @@ class Catalog:
                 break
             found.add(resource)
         return frozenset(found)
+
+    def triggers(self, table: str) -> Sequence[str]:
+        """The triggers of a table or a view that are switched on, as far as the login may see them."""
+        if self._triggers is None:
+            self._triggers = {}
+            for entries in self._databases.values():
+                for name, entry in (entries or {}).items():
+                    if entry.kind == TRIGGER:
+                        parent = ".".join((_database(name), *map(segment, _parts(entry.parent))))
+                        self._triggers.setdefault(parent, []).append(name)
+        return self._triggers.get(table, ())
 
     def meaning(self, resources: Iterable[str]) -> str:
         """A digest of the definitions of these objects, in hex; empty if none is made of others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,6 +12,8 @@ from connectors.sql.expand import called_by, expand, tables_of
 from connectors.sql.inquiry import ask, headers_of
 from connectors.sql.tds.packet import Status
 from connectors.sql.tds.request import Request
+from connectors.sql.triggers import fired, with_triggers
+from connectors.sql.tsql.called import Called
 from connectors.sql.tsql.names import Scope, segment
 from connectors.sql.understand import Understood
 from connectors.sql.upstream import LoggedIn
@@ -48,12 +50,16 @@ class CatalogReader:
             self.forget()
             self._read_at = self._now()
         asked: set[str] = set()
+        triggers: Sequence[Called | None] = ()
         for _ in range(_MOST_QUESTIONS):
             if called_by(understood):
                 self._catalog.calls.renew()
                 understood = read(replace(scope, modules=self._catalog.calls))
+            triggers = fired(understood, self._catalog)
             if not (yield from self._asked(understood, request, resets, asked, scope)):
                 break
+        if triggers:
+            understood = with_triggers(understood, triggers)
         if called_by(understood) and _defines(understood):  # what it calls may be another by then
             understood = _doubted(understood, read(scope))
         return expand(understood, self._catalog)

@@ -26,6 +26,7 @@ from connectors.sql.tds.headers import Headers
 from connectors.sql.tds.request import RpcRequest
 from connectors.sql.tds.tokens import ServerMessage, TokenType
 from connectors.sql.tds.tokenstream import Row, read_tokens
+from connectors.sql.tsql.called import TRIGGER
 from connectors.sql.tsql.names import SYSTEM_PREFIXES, segment
 from hoopcli.errors import ProtocolError
 
@@ -48,6 +49,10 @@ SELECT 'H', hs.name, h.name, s.name, t.name
 FROM {{db}}sys.tables AS t JOIN {{db}}sys.schemas AS s ON s.schema_id = t.schema_id
 JOIN {{db}}sys.tables AS h ON h.object_id = t.history_table_id
 JOIN {{db}}sys.schemas AS hs ON hs.schema_id = h.schema_id
+SELECT '{TRIGGER}', s.name, o.name, QUOTENAME(ps.name) + '.' + QUOTENAME(p.name), o.name
+FROM {{db}}sys.triggers AS t JOIN {{db}}sys.objects AS o ON o.object_id = t.object_id
+JOIN {{db}}sys.schemas AS s ON s.schema_id = o.schema_id JOIN {{db}}sys.objects AS p ON p.object_id = t.parent_id
+JOIN {{db}}sys.schemas AS ps ON ps.schema_id = p.schema_id WHERE t.is_disabled = 0
 IF OBJECT_ID(N'{{text}}sys.sensitivity_classifications') IS NOT NULL
 AND HAS_PERMS_BY_NAME({{name}}, 'DATABASE', 'VIEW ANY SENSITIVITY CLASSIFICATION') = 1
 BEGIN
@@ -159,6 +164,8 @@ def _objects(
             yield resource, Entry(TABLE, schema, "", computed.get(resource))
         elif kind == HISTORY:
             yield resource, Entry(HISTORY, schema, f"[{column.replace(']', ']]')}].[{text.replace(']', ']]')}]")
+        elif kind == TRIGGER:
+            yield resource, Entry(kind, schema, text, parent=column)
         elif kind in (VIEW, SYNONYM, *ROUTINES):
             yield resource, Entry(kind, schema, text)
 

@@ -88,6 +88,17 @@ def _named(statement: Statement, catalog: Catalog) -> Statement:
     return replace(statement, actions=actions)
 
 
+def changed_by(actions: Iterable[Action], catalog: Catalog) -> frozenset[str]:
+    """The tables and views that actions put rows into, change or delete, whatever they are called."""
+    return frozenset(
+        name
+        for action in actions
+        if action.verb in _CHANGING
+        for name in (*action.resources, *_meant(action, catalog))
+        if not name.startswith(_TEMPORARY)
+    )
+
+
 def _meant(action: Action, catalog: Catalog) -> list[str]:
     named = {each for resource in action.resources for each in catalog.named(resource)}
     if action.verb in _CHANGING:

@@ -41,6 +41,7 @@ CREATE VIEW sys.sql_modules AS SELECT o.object_id, CASE v.view_name WHEN 'big' T
     UNION ALL SELECT o.object_id, p.definition FROM sys.objects o JOIN sys.procedure_texts p USING (name)
     WHERE o.type = 'P';
 CREATE VIEW sys.system_objects AS SELECT * FROM (VALUES ('sp_executesql'), ('sp_tables'), ('sp_columns')) AS o(name);
+CREATE VIEW sys.triggers AS SELECT *, 1 AS parent_id, 0 AS is_disabled FROM sys.objects WHERE false;
 CREATE VIEW sys.synonyms AS SELECT *, '' AS base_object_name FROM sys.objects WHERE false;
 CREATE VIEW sys.computed_columns AS SELECT *, 1 AS column_id, '' AS definition FROM sys.objects WHERE false;
 CREATE VIEW sys.views AS SELECT * FROM sys.objects WHERE type = 'V';

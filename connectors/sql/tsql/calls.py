@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from connectors.sql.tsql import queries
-from connectors.sql.tsql.called import FUNCTIONS, INLINE, PROCEDURE, TABLE, Called, Given
+from connectors.sql.tsql.called import FUNCTIONS, INLINE, PROCEDURE, TABLE, TRIGGER, Called, Given
 from connectors.sql.tsql.classify import read_body
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.effects import Effects
@@ -14,11 +14,14 @@ from connectors.sql.tsql.lexer import END, Doubt
 from connectors.sql.tsql.lineage import Lineage
 from connectors.sql.tsql.names import Scope
 from connectors.sql.tsql.outputs import Outputs
+from connectors.sql.tsql.relations import all_of
 from connectors.sql.tsql.routines import Routine, read_routine
 from connectors.sql.tsql.variables import Sources, Variables
 
 _DEEPEST = 8  # routines that call each other
 _LONGEST = 1 << 18  # characters, of all definitions that are read for one request
+_TRIGGERS = frozenset({TRIGGER})
+_PSEUDO = ("inserted", "deleted")  # the tables of a trigger
 _LEAST = 1 << 10  # what a short one counts as
 #: What a function does to its own variables, and what a procedure only does within itself.
 _INWARD = frozenset({"sql:declare", "sql:control", "sql:print", "sql:set"})
@@ -72,6 +75,19 @@ class Calls:
                 self._open.pop()
         return self._read[key]
 
+    def fired(self, resource: str, table: str) -> Called | None:
+        """What a trigger of a table does when it fires; None if that is not known."""
+        columns = (all_of(table),)
+        temps = tuple((word, columns) for name in _PSEUDO for word in (name, name.upper(), name.title()))
+        found = self.called(resource, (), Scope("", temps=temps), _TRIGGERS)
+        if (
+            found is None
+            or found.effects.reads_unknown
+            or any(read.rpartition(".")[2] in _PSEUDO for read in found.effects.reads)
+        ):
+            return None
+        return found
+
     def _routine(self, definition: Definition) -> Routine | None:
         if definition.resource not in self._routines:
             self._routines[definition.resource] = read_routine(definition.text)
@@ -80,7 +96,7 @@ class Calls:
     def _call(self, routine: Routine, definition: Definition, given: Sequence[Given], scope: Scope) -> Called | None:
         variables = Variables()
         within = Scope(definition.database, definition.schema, modules=self)
-        if routine.kind == PROCEDURE:
+        if routine.kind in (PROCEDURE, TRIGGER):
             within = replace(within, temps=scope.temps)
         told = _bind(routine, given, variables)
         if told is None:

@@ -99,6 +99,15 @@ def _next_value(c: Cursor) -> Expr:
     return Routine(parts, args, sequence=True)
 
 
+def _updated(c: Cursor) -> Expr:
+    """``UPDATE(column)``, which a trigger asks: whether a statement gave the column a value."""
+    c.expect("UPDATE")
+    c.expect("(")
+    c.identifier()
+    c.expect(")")
+    return Constant("UPDATE")
+
+
 def _json(c: Cursor) -> Expr:
     """``JSON_OBJECT('name' : value, ... [NULL | ABSENT ON NULL])`` or ``JSON_ARRAY(value, ... [...])``."""
     if c.ahead().key != "(":
@@ -132,6 +141,7 @@ READERS = {
     "FREETEXT": _full_text,
     "TRIM": _trim,
     "NEXT": _next_value,
+    "UPDATE": _updated,
     "JSON_OBJECT": _json,
     "JSON_ARRAY": _json,
     **dict.fromkeys(_CONVERSIONS, _cast),
