@@ -125,6 +125,8 @@ def _fill(connection: Connection, ledger: int, connector: Connector | None, reco
             _request(connection, ledger, record, step)
         case ["exchange", "outcome"]:
             _outcome(connection, ledger, connector, record, step)
+        case ["exchange", "piece"]:
+            step.note = f"Part {int(body['number']) + 1} of a recording, {body['kept']['size']:,} bytes, kept before its end."
         case ["approval", what]:
             step.note = _approval(what, body)
         case ["session", "close"]:

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from hoopcli.ledger import drafts
 from hoopcli.ledger.record import Draft
 from hoopcli.model.access import Connection
-from hoopcli.model.outcome import Outcome, Status
+from hoopcli.model.outcome import Outcome, Piece, Status
 from hoopcli.server.access import Caller
 from hoopcli.server.problems import Problem
 from hoopcli.server.records import story
@@ -97,6 +97,7 @@ def test_records_of_any_kind_are_told(server: Running) -> None:
     acted = begun(server, "kinds")
     for draft in (
         drafts.session_heartbeat("kinds", 3),
+        drafts.exchange_piece("kinds", Piece("x", 1, b"12345", "application/x-asciicast")),
         drafts.approval_ended("expired", "kinds", "x", "q"),
         drafts.approval_ended("used", "kinds", "x", "q"),
         Draft("approval.asked", {"exchange": 7, "groups": None}, "kinds"),
@@ -104,7 +105,13 @@ def test_records_of_any_kind_are_told(server: Running) -> None:
         acted.record(draft)
     steps = told(server, "kinds")
     assert steps[0]["facts"] == [["statements", 3]]
-    notes = ["", "Nobody answered in time.", "The approval was used.", "This record cannot be shown"]
+    notes = [
+        "",
+        "Part 2 of a recording, 5 bytes, kept before its end.",
+        "Nobody answered in time.",
+        "The approval was used.",
+        "This record cannot be shown",
+    ]
     assert [step["note"].partition(":")[0] for step in steps] == notes
 
 
