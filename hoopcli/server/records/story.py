@@ -126,7 +126,8 @@ def _fill(connection: Connection, ledger: int, connector: Connector | None, reco
         case ["exchange", "outcome"]:
             _outcome(connection, ledger, connector, record, step)
         case ["exchange", "piece"]:
-            step.note = f"Part {int(body['number']) + 1} of a recording, {body['kept']['size']:,} bytes, kept before its end."
+            number, size = int(body["number"]) + 1, int(body["kept"]["size"])
+            step.note = f"Part {number} of a recording, {size:,} bytes, kept before its end."
         case ["approval", what]:
             step.note = _approval(what, body)
         case ["session", "close"]:
