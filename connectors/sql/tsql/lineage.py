@@ -154,7 +154,8 @@ class Lineage:
         """The relations of a FROM; each sees those before it, as APPLY lets it."""
         found: list[Relation] = []
         for source in sources:
-            found.append(self._relation(source, [*found, *outer]))
+            relation = self._relation(source, [*found, *outer])
+            found = [relation] if isinstance(source, Pivoted) else [*found, relation]
         return found
 
     def project(self, items: Sequence[Item], relations: Relations) -> tuple[Output, ...]:
@@ -229,9 +230,21 @@ class Lineage:
                 self._effects.unknown()
                 self._effects.store()
             case Pivoted():
-                self._effects.copied = True
-                self.walk(source.args, before)
+                return Relation(source.alias, self._pivoted(source, before))
         return Relation(source.alias, None)
+
+    def _pivoted(self, source: Pivoted, before: Relations) -> Outputs:
+        """Any of the columns before it, or of its arguments; PIVOT groups by those that it does not name."""
+        columns = [output for relation in before for output in relation.outputs or ()]
+        if source.grouped:
+            self.tell(tuple(columns))
+            self.walk(source.args, before)
+        held = union(
+            *(self.sources(arg, before) for arg in source.args), *(output.sources for output in columns),
+            *(None for relation in before if relation.outputs is None),
+        )  # fmt: skip
+        tables = dict.fromkeys(table for output in columns for table in output.tables)
+        return (Output("*", held, star=True, tables=tuple(tables)),)
 
     def _table(self, source: TableRef) -> Relation:
         name = source.alias or source.parts[-1]

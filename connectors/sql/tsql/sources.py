@@ -6,6 +6,7 @@ from connectors.sql.tsql import expressions, queries
 from connectors.sql.tsql.cursor import Cursor
 from connectors.sql.tsql.lexer import STRING, VARIABLE, Doubt
 from connectors.sql.tsql.tree import (
+    Column,
     Constant,
     Derived,
     Expr,
@@ -281,6 +282,6 @@ def _unpivot(c: Cursor) -> Source:
     c.expect("FOR")
     c.identifier()
     c.expect("IN")
-    c.names_in_parentheses()
+    columns = c.names_in_parentheses()
     c.expect(")")
-    return Pivoted((), c.alias())
+    return Pivoted(tuple(Column((column,)) for column in columns), c.alias(), grouped=False)

@@ -122,10 +122,11 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Pivoted:
-    """PIVOT or UNPIVOT of what came before it: any of its columns may hold any value of that."""
+    """PIVOT or UNPIVOT of what came before it: some of its columns hold values of ``args``, others are as before."""
 
     args: tuple[Expr, ...]
     alias: str = ""
+    grouped: bool = True
 
 
 Source: TypeAlias = TableRef | Derived | Rowset | Foreign | Pivoted

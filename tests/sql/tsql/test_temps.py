@@ -95,7 +95,7 @@ def test_what_is_read_of_a_temporary_table(texts: list[str], expected: list[set[
         ["CREATE TABLE #t (primary int)", "SELECT a FROM #t"],
         ["SELECT ssn AS a, city AS a INTO #t FROM customers", "SELECT a FROM #t"],
         ["SELECT ssn AS a INTO ##t FROM customers", "SELECT a FROM ##t"],
-        ["SELECT p.x INTO #t FROM customers PIVOT (MAX(ssn) FOR city IN ([x])) p", "SELECT x FROM #t"],
+        ["SELECT x INTO #t FROM customers FOR BROWSE", "SELECT x FROM #t"],
     ],
 )
 def test_what_cannot_be_followed_is_unresolved(texts: list[str]) -> None:
