@@ -43,7 +43,14 @@ ODD = [
     "#",
     ".",
 ]
-MODULES = ("CREATE OR ALTER", "CREATE PROCEDURE", "CREATE TRIGGER", "CREATE FUNCTION")
+MODULES = (
+    "CREATE OR ALTER",
+    *(
+        f"{verb} {kind}"
+        for verb in ("CREATE", "ALTER")
+        for kind in ("PROC", "TRIGGER", "FUNCTION", "VIEW", "MATERIALIZED")
+    ),
+)
 PERMISSIONS = ("GRANT", "REVOKE", "DENY")
 
 
