@@ -21,6 +21,8 @@ from hoopcli.model.decision import Approve
 PATH = "/v1/approvals"
 TICKETS = "/v1/browser/tickets"
 POLL_SECONDS = 55
+WAIT_SECONDS = 3_600
+"""A wait is one request: the server keeps its connection alive, and ends it when the token does."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _PASSING = frozenset({408, 425, 429})
 
@@ -55,7 +57,7 @@ class RemoteApprovals:
         try:
             while request.state is State.WAITING:
                 try:
-                    path = f"{PATH}/{request.id}/wait?seconds={POLL_SECONDS}"
+                    path = f"{PATH}/{request.id}/wait?seconds={WAIT_SECONDS}"
                     request = read(checked(await self._server.arequest("GET", path)))
                     pause = _FIRST_PAUSE
                 except UpstreamError:

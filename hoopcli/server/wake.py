@@ -80,23 +80,25 @@ class Wake:
             connection.execute(text("SELECT pg_notify(:channel, :message)"), {"channel": CHANNEL, "message": message})
 
     @contextmanager
-    def subscribed(self, topic: str, key: str) -> Iterator[Ticket]:
-        """A ticket that every notification of this topic and key wakes, until the block ends."""
+    def subscribed(self, *subjects: tuple[str, str]) -> Iterator[Ticket]:
+        """A ticket that every notification of one of these topics and keys wakes, until the block ends."""
         ticket = Ticket(self._releasing)
         with self._lock:
-            self._tickets[topic, key].add(ticket)
+            for subject in subjects:
+                self._tickets[subject].add(ticket)
         try:
             yield ticket
         finally:
             with self._lock:
-                tickets = self._tickets[topic, key]
-                tickets.discard(ticket)
-                if not tickets:
-                    del self._tickets[topic, key]
+                for subject in subjects:
+                    tickets = self._tickets[subject]
+                    tickets.discard(ticket)
+                    if not tickets:
+                        del self._tickets[subject]
 
     async def wait(self, topic: str, key: str, timeout: float) -> bool:  # noqa: ASYNC109 - as Ticket.wait
         """Wait for the next notification; False if none came in time."""
-        with self.subscribed(topic, key) as ticket:
+        with self.subscribed((topic, key)) as ticket:
             return await ticket.wait(timeout)
 
     @property

@@ -30,7 +30,7 @@ def local(tmp_path: Path) -> Iterator[Wake]:
 
 def test_what_comes_before_the_wait_counts(local: Wake) -> None:
     async def work() -> None:
-        with local.subscribed("t", "k") as ticket:
+        with local.subscribed(("t", "k")) as ticket:
             local.notify("t", "k")
             assert await ticket.wait(10)
             assert not await ticket.wait(0.001)
@@ -57,7 +57,7 @@ def test_a_loop_that_is_gone_stops_nobody(local: Wake) -> None:
     stack = ExitStack()
 
     async def leave() -> None:
-        stack.enter_context(local.subscribed("t", "k"))
+        stack.enter_context(local.subscribed(("t", "k")))
 
     asyncio.run(leave())
     local.notify("t", "k")
@@ -71,10 +71,10 @@ def test_replicas_hear_each_other(pg: str) -> None:
         )
 
         async def work() -> None:
-            with second.subscribed("approval", 'a "key"\n') as ticket:
+            with second.subscribed(("approval", 'a "key"\n')) as ticket:
                 while not await ticket.wait(0.05):  # until its listener listens
                     first.notify("approval", 'a "key"\n')
-            with first.subscribed("x", "y") as ticket:
+            with first.subscribed(("x", "y")) as ticket:
                 first.notify("x", "y")
                 assert await ticket.wait(20)
 
@@ -92,7 +92,7 @@ def test_a_listener_that_lost_its_connection_wakes_everybody(pg: str) -> None:
                 connection.execute(text(f"{mine} AND query = 'LISTEN {CHANNEL}'"))
 
         async def work() -> None:
-            with wake.subscribed("a", "b") as ticket:
+            with wake.subscribed(("a", "b")) as ticket:
                 await ticket.wait(2)  # it begins to listen
                 await asyncio.to_thread(drop)
                 assert await ticket.wait(30)
@@ -105,7 +105,7 @@ def test_without_the_database_this_process_is_woken_all_the_same(tmp_path: Path)
     with closing(Database.open(gone)) as database, closing(Wake(database)) as wake:
 
         async def work() -> None:
-            with wake.subscribed("a", "b") as ticket:
+            with wake.subscribed(("a", "b")) as ticket:
                 thread = threading.Thread(target=wake.notify, args=("a", "b"))
                 thread.start()
                 assert await ticket.wait(20)
@@ -116,7 +116,7 @@ def test_without_the_database_this_process_is_woken_all_the_same(tmp_path: Path)
 
 def test_a_release_wakes_everybody_and_nobody_waits_again(local: Wake) -> None:
     async def work() -> None:
-        with local.subscribed("t", "k") as ticket:
+        with local.subscribed(("t", "k")) as ticket:
             waiting = asyncio.create_task(ticket.wait(60))
             await asyncio.sleep(0)
             await asyncio.to_thread(local.release)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -27,7 +27,8 @@ from hoopcli.server.access import Caller, caller
 from hoopcli.server.app import create_app
 from hoopcli.server.config import ServerSettings
 from hoopcli.server.database import Database
-from hoopcli.server.services import Services, utc_now
+from hoopcli.server.people.store import Held, Sessions
+from hoopcli.server.services import Services, services_of, utc_now
 from hoopcli.server.wake import Wake
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
@@ -60,6 +61,9 @@ QUESTION = Question(
 )  # fmt: skip
 
 
+_SIGNING_IN = threading.Lock()
+
+
 def question(digest: str = "ab", **changes: Any) -> Question:
     """A question about other bytes, or changed otherwise."""
     binding = replace(QUESTION.binding, digest=(digest * 64)[:64])
@@ -72,7 +76,13 @@ def by_header(request: Request) -> Caller:
     person = PEOPLE.get(subject) or (Principal(subject) if subject.startswith("user") else None)
     if person is None:
         raise NotSignedInError("nobody is signed in", "run: hoop login")
-    return Caller(person, f"session of {subject}", datetime.now(UTC) + timedelta(hours=1), "thumbprint")
+    services = services_of(request)
+    with _SIGNING_IN:
+        begun: dict[str, Held] = request.app.state.__dict__.setdefault("begun", {})
+        if subject not in begun:
+            store = Sessions(services.database, services.settings.sessions)
+            _, begun[subject] = store.begin(person, "thumbprint", "test", "", services.now())
+    return Caller(person, begun[subject].id, services.now() + timedelta(hours=1), "thumbprint")
 
 
 class Signed:

@@ -10,7 +10,7 @@ from functools import partial
 from anyio import to_thread
 from fastapi import Request
 
-from hoopcli.errors import DeniedError
+from hoopcli.errors import DeniedError, NotSignedInError
 from hoopcli.model.access import Principal, PrincipalKind
 from hoopcli.model.approval import Binding, Question
 from hoopcli.model.decision import Approve
@@ -21,6 +21,8 @@ from hoopcli.server.approvals.listing import Alike, Event, Like, Only, Sight
 from hoopcli.server.approvals.store import Verdict
 from hoopcli.server.approvals.waits import GoneError, until
 from hoopcli.server.channels.outbox import enqueue
+from hoopcli.server.people.store import TOPIC as SESSION
+from hoopcli.server.people.store import Sessions
 from hoopcli.server.problems import Problem, not_found
 from hoopcli.server.services import Services
 from hoopcli.server.wake import Ticket
@@ -156,17 +158,20 @@ class Desk:
             return listing.settled(connection, sight, self.now, limit=limit)
 
     async def wait(self, caller: Caller, identity: str, seconds: float, request: Request) -> Held:
-        """A request once it no longer waits, or as it is after so long. Raises Problem.
+        """A request once it no longer waits, or as it is after so long. Raises Problem, NotSignedInError.
 
-        Its asker who hangs up meanwhile has withdrawn, and who comes back waits again.
+        Its asker who hangs up meanwhile has withdrawn, and who comes back waits again; whoever withdraws waits no
+        longer. Nobody waits longer than their session lasts, or hears anything once that has ended.
         """
+        mine = caller.principal.subject
         try:
             return await until(
                 self._services.wake,
-                (REQUEST, identity),
-                partial(self._returned, caller, identity),
-                lambda held: not held.waits,
-                seconds,
+                [(REQUEST, identity), (SESSION, caller.session)],
+                partial(self._still, caller, identity),
+                lambda held: not held.waits or (held.request.withdrawn is not None and held.asked_by == mine),
+                min(seconds, (caller.expires - self._services.now()).total_seconds()),
+                first=partial(self._returned, caller, identity),
                 ends_in=lambda held: held.request.expires - self.now,
                 request=request,
             )
@@ -181,7 +186,7 @@ class Desk:
         """A request with its background as soon as that differs from what was seen, or after so long."""
         return await until(
             self._services.wake,
-            (REQUEST, identity),
+            [(REQUEST, identity)],
             partial(self.background, caller, identity),
             lambda background: background.tag != seen,
             seconds,
@@ -202,7 +207,7 @@ class Desk:
         """What waits, as soon as it differs from what was seen, or as it is after so long."""
         return await until(
             self._services.wake,
-            (INBOX, EVERYTHING),
+            [(INBOX, EVERYTHING)],
             partial(self.inbox, caller, skip=skip, only=only),
             lambda page: page.tag != seen,
             seconds,
@@ -211,7 +216,7 @@ class Desk:
 
     def listening(self) -> AbstractContextManager[Ticket]:
         """A ticket that is woken whenever the list of what waits changes."""
-        return self._services.wake.subscribed(INBOX, EVERYTHING)
+        return self._services.wake.subscribed((INBOX, EVERYTHING))
 
     def sweep(self) -> int:
         """Close what has expired; how many."""
@@ -240,6 +245,13 @@ class Desk:
             held = store.come_back(connection, identity, self.now)
         self._services.wake.notify(INBOX, EVERYTHING)
         return held
+
+    def _still(self, caller: Caller, identity: str) -> Held:
+        """A request, for somebody whose session goes on. Raises NotSignedInError, Problem."""
+        sessions = Sessions(self._database, self._services.settings.sessions)
+        if not sessions.is_live(caller.session, self._services.now()):
+            raise NotSignedInError("the session has ended", "run: hoop login")
+        return self.get(caller, identity)
 
     def _seen(self, caller: Caller, held: Held) -> Held:
         if caller.principal.subject == held.asked_by:

@@ -6,16 +6,18 @@ from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from hoopcli.server.access import Caller, caller
 from hoopcli.server.approvals.desk import Desk, asker
 from hoopcli.server.approvals.documents import Ask, RequestDocument, Requests, Said, Use, Used, document, question_of
 from hoopcli.server.approvals.held import Held
+from hoopcli.server.approvals.held_answer import soon_or_held
 from hoopcli.server.approvals.lifespan import lifespan
 from hoopcli.server.approvals.listing import PAGE
 
 LONGEST_POLL = 60.0
+LONGEST_WAIT = 3_600.0
 
 router = APIRouter(prefix="/v1/approvals", tags=["approvals"], lifespan=lifespan)
 
@@ -61,16 +63,24 @@ def show(identity: Id, who: Who, approvals: AtDesk) -> RequestDocument:
     return _shown(approvals, approvals.get(who, identity))
 
 
-@router.get("/{identity}/wait")
+@router.get("/{identity}/wait", response_model=RequestDocument)
 async def wait(
     identity: Id,
     who: Who,
     approvals: AtDesk,
     request: Request,
-    seconds: Annotated[float, Query(ge=0, le=LONGEST_POLL)] = 25,
-) -> RequestDocument:
-    """One request as soon as it no longer waits, or as it is after so many seconds."""
-    return _shown(approvals, await approvals.wait(who, identity, seconds, request))
+    seconds: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 25,
+) -> Response:
+    """One request as soon as it no longer waits, or as it is after so many seconds.
+
+    An answer that takes a while begins with spaces. If nothing follows them, the wait failed: ask again.
+    """
+
+    async def answer() -> bytes:
+        held = await approvals.wait(who, identity, seconds, request)
+        return _shown(approvals, held).model_dump_json().encode()
+
+    return await soon_or_held(answer())
 
 
 @router.post("/{identity}/answer")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -28,17 +28,19 @@ class GoneError(Problem):
 
 async def until(
     wake: Wake,
-    subject: tuple[str, str],
+    subjects: Sequence[tuple[str, str]],
     read: Callable[[], T],
     enough: Callable[[T], bool],
     seconds: float,
     *,
+    first: Callable[[], T] | None = None,
     ends_in: Callable[[T], float] = lambda _: float("inf"),
     request: Request,
 ) -> T:
     """What ``read`` gives as soon as it is enough, or after so long. ``read`` runs in a thread, once a notification.
 
-    ``ends_in`` says after how many seconds it changes by itself. It listens before it reads: no change is missed.
+    Notifications of any of ``subjects`` count. ``first`` is read in its place the first time. ``ends_in`` says after
+    how many seconds it changes by itself. It listens before it reads: no change is missed.
 
     Raises:
         GoneError: the peer of ``request`` hung up meanwhile.
@@ -48,8 +50,8 @@ async def until(
     end = clock() + seconds
     gone = asyncio.ensure_future(_gone(request))
     try:
-        with wake.subscribed(*subject) as ticket:
-            value = await to_thread.run_sync(read)
+        with wake.subscribed(*subjects) as ticket:
+            value = await to_thread.run_sync(first or read)
             while True:
                 left = min(end - clock(), ends_in(value))
                 if enough(value) or left <= 0 or wake.releasing:

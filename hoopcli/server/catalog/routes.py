@@ -73,7 +73,7 @@ async def bundle(
 ) -> Response:
     """The policy and the connections as a signed note; waits so long for another one than the caller has."""
     require(who, services, "policy:fetch", "policy")
-    with services.wake.subscribed(TOPIC, NEWEST) as ticket:
+    with services.wake.subscribed((TOPIC, NEWEST)) as ticket:
         answer = await to_thread.run_sync(_bundle, services, if_none_match)
         if answer.status_code == 304 and await ticket.wait(seconds):
             answer = await to_thread.run_sync(_bundle, services, if_none_match)

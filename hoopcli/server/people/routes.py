@@ -133,7 +133,7 @@ async def watch(
 ) -> dict[str, bool]:
     """Answer when the session has ended, or after so many seconds: whether it goes on."""
     store = Sessions(services.database, services.settings.sessions)
-    with services.wake.subscribed(TOPIC, who.session) as ticket:
+    with services.wake.subscribed((TOPIC, who.session)) as ticket:
         live = await to_thread.run_sync(store.is_live, who.session, services.now())
         if live and await ticket.wait(seconds):
             live = await to_thread.run_sync(store.is_live, who.session, services.now())

@@ -7,17 +7,20 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from hoopcli.errors import UpstreamError
 from hoopcli.model.access import Principal
-from hoopcli.proxy.remote_approvals import PATH, asked
+from hoopcli.proxy.remote_approvals import PATH, asked, checked
 from hoopcli.server.approvals import listing
 from hoopcli.server.approvals.desk import Desk
 from hoopcli.server.database import sqlite_url
+from hoopcli.server.people.store import TOPIC, Sessions
 from tests.support.approvals import ADA, EVE, NADIA, OMAR, PIET, TERMS, Running, question, replica
 from tests.support.waiting import eventually
 
@@ -143,6 +146,51 @@ def test_a_broker_that_dies_has_withdrawn_and_one_that_comes_back_waits_again(se
         eventually(lambda: ("approval", request["id"]) not in server.services.wake._tickets)
         eventually(lambda gone=gone: bool(withdrawn()) is gone)
     assert call(server, OMAR, "GET", f"{path}/wait?seconds=0").json()["withdrawn"] is None
+
+
+def test_who_withdraws_waits_no_longer_and_has_withdrawn(server: Running) -> None:
+    request = ask(server, "0f")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(call, server, OMAR, "GET", f"/{request['id']}/wait?seconds=60")
+        eventually(lambda: ("approval", request["id"]) in server.services.wake._tickets)
+        call(server, OMAR, "POST", f"/{request['id']}/withdraw")
+        told = waiting.result(20).json()
+    assert (told["state"], bool(told["withdrawn"])) == ("waiting", True)
+    assert call(server, NADIA, "GET", f"/{request['id']}").json()["withdrawn"] == told["withdrawn"]
+
+
+@contextmanager
+def held_wait(server: Running, person: Principal, identity: str) -> Iterator[tuple[httpx.Response, Iterator[bytes]]]:
+    with (
+        httpx.Client(base_url=server.url, headers=server.signed(person).headers, timeout=20) as client,
+        client.stream("GET", f"{PATH}/{identity}/wait?seconds=60") as held,
+    ):
+        yield held, held.iter_raw()
+
+
+def test_a_long_wait_is_kept_alive(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hoopcli.server.approvals.held_answer.ALIVE_SECONDS", 0.05)
+    request = ask(server, "10")
+    with held_wait(server, OMAR, request["id"]) as (held, pieces):
+        assert held.status_code == 200
+        assert [next(pieces) for _ in range(3)] == [b" "] * 3
+        call(server, NADIA, "POST", f"/{request['id']}/answer", {"approve": True})
+        assert json.loads(b"".join(pieces))["state"] == "approved"
+    missing = call(server, EVE, "GET", f"/{request['id']}/wait?seconds=60")
+    assert missing.status_code == 404  # what fails soon has a status of its own
+
+
+def test_a_held_wait_ends_with_its_session_and_tells_nothing(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hoopcli.server.approvals.held_answer.ALIVE_SECONDS", 0.05)
+    request = ask(server, "11")
+    with held_wait(server, OMAR, request["id"]) as (held, pieces):
+        assert next(pieces) == b" "
+        for ended in Sessions(server.services.database, server.services.settings.sessions).end(subject=OMAR.subject):
+            server.services.wake.notify(TOPIC, ended)
+        assert b"".join(pieces).strip() == b""
+    server.app.state.begun.clear()
+    with pytest.raises(UpstreamError):  # so that a broker asks again, and hears that it is signed out
+        checked(httpx.Response(held.status_code, content=b"   "))
 
 
 def test_a_list_is_watched(server: Running) -> None:
