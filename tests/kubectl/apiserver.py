@@ -60,12 +60,12 @@ class ApiServer(Cluster):
         where = namespace if resource.namespaced else ""
         self.call(lambda: [self.store.create(resource, where, obj) for obj in objects])
 
-    def metrics(self, pod: str, *, cpu: str, memory: str) -> None:
+    def metrics(self, pod: str, *, cpu: str, memory: str, namespace: str = "default") -> None:
         """Say what a pod uses."""
         resource = BY_NAME["metrics.k8s.io", "v1beta1", "pods"]
         usage = {"containers": [{"name": "main", "usage": {"cpu": cpu, "memory": memory}}]}
         measured = {"metadata": {"name": pod}, "timestamp": "2026-01-01T00:00:00Z", "window": "30s", **usage}
-        self.call(lambda: self.store.create(resource, "default", measured))
+        self.call(lambda: self.store.create(resource, namespace, measured))
 
     def log(self, pod: str, text: bytes) -> None:
         """Append to the log of a pod."""
