@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, select, text
 
 from hoopcli.server.database import Database
 from hoopcli.server.records.keys import HIGHEST, moment
+from hoopcli.server.records.newest import STATEMENTS, newest, rows
 from hoopcli.server.records.sight import Sight
 from hoopcli.server.records.words import asked, fts_query, resource_term, term, ts_query
 from hoopcli.server.tables import records as tables
@@ -26,13 +27,7 @@ COUNTED: Final = 1_000
 """Facets count the newest so many."""
 _FEW: Final = 300
 _VERY_FEW: Final = 20
-"""So many scopes are looked for as terms, by SQLite and by PostgreSQL; of more, what is found is checked one by one."""
-_FROM: Final = "audit_statements s"
-_SORTED: Final = 2_000
-"""So many matches PostgreSQL may sort."""
-_MARGIN: Final = 4
-_NEAR: Final = 0.03
-"""The largest share of the time that is looked through record by record."""
+"""So many terms of a sight are looked for, by SQLite and by PostgreSQL; of more, each that is found is checked."""
 _SCOPE: Final = tables.scopes.c
 FACETS: Final = {
     "person": "principal",
@@ -170,21 +165,23 @@ def _statements(
         return []
     where, values = _between(query, below)
     sqlite = connection.dialect.name == "sqlite"
-    few = not sight.everything and len(sight.scopes) <= (_FEW if sqlite else _VERY_FEW)
-    if not few:
+    any_of = () if sight.everything else sight.terms
+    if len(any_of) > (_FEW if sqlite else _VERY_FEW):
+        any_of = ()
+    if not any_of:
         _restrict(connection, sight, where, values, "scope")
     whole, beginnings = asked(query.text)
-    of_scopes = [term("g", str(scope)) for scope in sorted(sight.scopes)] if few else []
-    match = (fts_query if sqlite else ts_query)(query.terms, whole, beginnings, of_scopes)
-    values |= {"limit": limit}
+    match = (fts_query if sqlite else ts_query)(query.terms, whole, beginnings, any_of)
+    values |= {"limit": limit, "match": match}
     if not match:
-        return _rows(connection, _FROM, where, values)
-    values["match"] = match
-    if sqlite:
+        found = rows(connection, STATEMENTS, where, values)
+    elif sqlite:
         where = [part.replace("key", "w.rowid") if part.startswith("key") else part for part in where]
         source = "audit_words w CROSS JOIN audit_statements s ON s.key = w.rowid"
-        return _rows(connection, source, [*where, "audit_words MATCH :match"], values, "w.rowid")
-    return _in_windows(connection, [*where, "words @@ CAST(:match AS tsquery)"], values)
+        found = rows(connection, source, [*where, "audit_words MATCH :match"], values, "w.rowid")
+    else:
+        found = newest(connection, where, values)
+    return [row for row in found if sight.everything or row["scope"] in sight.scopes]  # terms are short digests
 
 
 def _narrowed(connection: Connection, query: Query, sight: Sight) -> Sight:
@@ -194,60 +191,10 @@ def _narrowed(connection: Connection, query: Query, sight: Sight) -> Sight:
     if sight.everything or not wanted:
         return sight
     found = select(_SCOPE.id).where(*(_SCOPE[name] == value for name, value in wanted.items()))
-    return Sight(sight.scopes.intersection(connection.execute(found).scalars()), everything=False)
-
-
-def _rows(
-    connection: Connection, source: str, where: Sequence[str], values: Mapping[str, Any], order: str = "s.key"
-) -> Sequence[RowMapping]:
-    """Statements with what is known of their sessions."""
-    columns = ", ".join(f"s.{column.name}" for column in tables.statements.columns)
-    found = f"SELECT {columns} FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} DESC LIMIT :limit"  # noqa: S608
-    sql = (
-        "SELECT f.*, a.session AS name, a.principal, a.kind, a.on_behalf_of, a.connection, a.connector"  # noqa: S608
-        f" FROM ({found}) f JOIN audit_sessions a ON a.key = f.session ORDER BY f.key DESC"
-    )
-    return connection.execute(text(sql), values).mappings().all()
-
-
-def _in_windows(connection: Connection, where: Sequence[str], values: Mapping[str, Any]) -> Sequence[RowMapping]:
-    """What matches on PostgreSQL, whose index of words has no order: first among the newest, then all.
-
-    How far back one looks first is told by the planner's guess at how many match. Where that was wrong all that match
-    are taken from the index, and sorted: looking at everything by time may take a thousand times as long.
-    """
-    ends = connection.execute(text("SELECT min(key), max(key) FROM audit_statements")).one()
-    end = min(values["end"], (ends[1] or 0) + 1)
-    start = max(values.get("start", 0), ends[0] or 0)
-    share = min(_first_share(connection, where, values), _NEAR)
-    if share > 0:
-        near = [*where[:-1], _by_time(where[-1]), "key >= :from"]
-        rows = _rows(connection, _FROM, near, {**values, "from": end - int((end - start) * share)})
-        if len(rows) >= values["limit"]:
-            return rows
-    every = f"WITH m AS MATERIALIZED (SELECT key FROM {_FROM} WHERE {' AND '.join(where)})"  # noqa: S608 - ours
-    newest = f"{every} SELECT key FROM m ORDER BY key DESC LIMIT :limit"  # noqa: S608 - as above
-    keys = connection.execute(text(newest), values).scalars().all()
-    return _rows(connection, _FROM, ["key = ANY(:keys)"], {"keys": list(keys), "limit": values["limit"]})
-
-
-def _by_time(match: str) -> str:
-    """A condition for which no index of words is used: all places of a common word take longer than a look at a few."""
-    return f"CASE WHEN key IS NULL THEN FALSE ELSE {match} END"
-
-
-def _first_share(connection: Connection, where: Sequence[str], values: Mapping[str, Any]) -> float:
-    """The share of the time asked for in which there should be enough; 0 where so few match that all can be sorted."""
-    if _guess(connection, where[-1:], values) <= _SORTED:
-        return 0.0
-    return _MARGIN * int(values["limit"]) / max(_guess(connection, where, values), 1)
-
-
-def _guess(connection: Connection, where: Sequence[str], values: Mapping[str, Any]) -> int:
-    """How many rows the planner expects."""
-    explain = f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {_FROM} WHERE {' AND '.join(where)}"  # noqa: S608 - ours
-    [plan] = connection.execute(text(explain), values).scalar_one()
-    return int(plan["Plan"]["Plan Rows"])
+    there = frozenset(connection.execute(found).scalars())
+    read = sight.scopes & there
+    terms = tuple(term("g", str(scope)) for scope in sorted(read))
+    return Sight(read, bool(read) and read == there, terms)
 
 
 def _between(query: Query, below: int | None) -> tuple[list[str], dict[str, Any]]:

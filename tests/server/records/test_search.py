@@ -14,7 +14,7 @@ from hoopcli.ledger import drafts
 from hoopcli.ledger.record import seal
 from hoopcli.model.decision import Action, Approve, Statement
 from hoopcli.model.outcome import Outcome, Status
-from hoopcli.server.records import chores, indexing, search
+from hoopcli.server.records import chores, indexing, newest, search
 from hoopcli.server.records.search import PAGE, Query
 from hoopcli.server.records.sight import Sight, may_read, resource, sight_of
 from hoopcli.server.services import Services
@@ -210,9 +210,9 @@ def test_where_the_planner_errs_everything_is_looked_at(made: Services, monkeypa
     for number in range(PAGE * 2):
         long.ask(f"x{number}", DENY if number == 3 else ALLOW, text=f"SELECT {number}")
     take(made.database, 1, _same_time(long))
-    monkeypatch.setattr(search, "_SORTED", -1)
+    monkeypatch.setattr(newest, "_FIRST", 0)
     for margin in (1, 0.001, 0.0001):
-        monkeypatch.setattr(search, "_MARGIN", margin)
+        monkeypatch.setattr(newest, "_MARGIN", margin)
         assert texts(find(made, text="select", effect="deny")) == ["SELECT 3"]
         assert texts(find(made, text="select")) == [f"SELECT {n}" for n in reversed(range(PAGE, PAGE * 2))]
         assert (
